@@ -1,0 +1,255 @@
+"""Is a mutant still Python, is it changed, is it new? Judged on the smallest piece of the program that decides it.
+
+Compiling a whole file for each of its mutants costs hundreds of parses. But a change inside one statement leaves
+all others as they are, so it is enough to compile that statement. Such a piece is a *cell*. From small to large
+there are
+
+1. an expression that is one element or argument of a long statement,
+2. a simple statement, or the header of a compound one,
+3. a compound statement,
+4. a *region*: a statement of the module, or of a class of the module: a whole function or method, mostly,
+5. the whole text.
+
+A cell whose original does not compile in its wrapper says nothing, and the next larger one is asked; so is it
+where a smaller cell refuses. What a small cell cannot see (``global`` and ``nonlocal``, ``__future__`` imports,
+``return`` with a value in an asynchronous generator) goes to a larger one at once.
+
+*Changed* and *new* mean: another AST. Different names or constants of the compiled code prove different trees, and
+so does different byte code where the edits move no lines, at a fraction of the cost of building the trees; only
+where that proves nothing are the trees themselves compared.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from astmut.cells import (
+    DUPLICATE,
+    INVALID,
+    NEEDS_WRAPPER,
+    UNCHANGED,
+    UNCOMPILABLE_SOURCE,
+    Cell,
+    Cells,
+    Sequence61,
+    words,
+)
+from astmut.model import Edit, Span, hull
+from astmut.source import Source
+
+LONG_STATEMENT = 300  # bytes; longer ones are judged by element or argument
+
+# With one of these in it, the new text of an element could be two, or be something else inside brackets.
+_NOT_ALONE = re.compile(r"[,:*]|(?<![=!<>])=(?!=)|\b(?:for|lambda)\b")
+_BRACKET = re.compile(r"[()\[\]{}]")
+_LINE_END = re.compile(r"[\r\n]")
+_RISK = re.compile(r"[;#\\]|:=|\b(?:await|async|yield|return|break|continue|import|global|nonlocal)\b")
+_WORD = re.compile(r"[^\W\d]\w*")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the compiler's warnings about mutants (``1 is x``) from the user, or from becoming errors."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+class Checker:
+    """Judges the mutants of one source, and remembers them: no two of those it accepts have the same tree."""
+
+    def __init__(self, source: Source) -> None:
+        """Find the cells of ``source``; none is compiled yet."""
+        self.source = source
+        self.cells = Cells(source)
+        self._sequences: dict[int, Sequence61] = {}
+        self._restructured: dict[tuple[int, tuple[int, int]], list[tuple[Cell, Sequence[Edit]]]] = {}
+        self._combined: dict[tuple[Span, ...], list[list[tuple[Cell, str]]]] = {}
+
+    def verdict(self, edits: Sequence[Edit], at: int = -1) -> str:
+        """Return why the mutant made by ``edits`` is refused, or nothing.
+
+        ``edits`` are disjoint and in order; ``at`` is the number of the node that they come from, if there is one.
+        """
+        if self.source.defect:
+            return UNCOMPILABLE_SOURCE
+        reason = INVALID
+        for cell in self._cells_around(edits, at):
+            if cell.original is None:
+                continue
+            reason = cell.verdict(edits)
+            if not reason and (cell.nests or cell is self.cells.region(*hull(edits))):
+                reason = self._restructures(cell, edits)
+            if reason in {"", DUPLICATE}:
+                return reason
+        return reason
+
+    def combined(self, edits: Sequence[Edit]) -> str:
+        """Return why a mutant with edits all over the text is refused, or nothing.
+
+        Each region is judged by itself; two such mutants are equal where they change the same regions into equal
+        trees.
+        """
+        if self.source.defect:
+            return UNCOMPILABLE_SOURCE
+        changed: list[tuple[Cell, str]] = []
+        for cell, inside in self._by_region(edits):
+            program = cell.program(inside)
+            got = cell.compiled(program)
+            if got is None:
+                return INVALID
+            if not cell.unchanged(program, got, moved=cell.moves(inside)):
+                changed.append((cell, program))
+        if not changed:
+            return UNCHANGED
+        siblings = self._combined.setdefault(tuple(cell.span for cell, _ in changed), [])
+        if any(_same(changed, other) for other in siblings):
+            return DUPLICATE
+        siblings.append(changed)
+        return ""
+
+    def _cells_around(self, edits: Sequence[Edit], at: int) -> Iterator[Cell]:
+        """Yield the cells that hold all of ``edits`` and may judge them, from small to large."""
+        cells, span = self.cells, hull(edits)
+        start, end = span
+        region = cells.region(start, end)
+        if region is None or self._reaches_out(region, edits):
+            unit = cells.unit(start, end) if region is None else None
+            if unit is not None and not self._too_small(unit, edits):
+                yield unit  # the header of a class
+            yield cells.whole
+            return
+        unit = cells.unit(start, end)
+        if unit is not None and not self._too_small(unit, edits):
+            if unit.end - unit.start > LONG_STATEMENT and not self._could_be_many(edits):
+                cell = cells.element(span, unit, LONG_STATEMENT)
+                if cell is not None and not self._too_small(cell, edits):
+                    yield cell
+            yield unit
+        if at >= 0:
+            cell = cells.compound(span, at)
+            if cell is not None and not self._too_small(cell, edits):
+                yield cell
+        yield region
+        if region.original is None or end == region.end:
+            yield cells.whole
+
+    def _reaches_out(self, region: Cell, edits: Sequence[Edit]) -> bool:
+        """Whether edits of a region may matter to, or depend on, the text outside."""
+        cells = self.cells
+        if edits[0].span.start < cells.future_end or not region.begins_well(edits):
+            return True
+        if any("__future__" in new for _, new in edits):
+            return True
+        return bool(cells.declared_on_top) and self._says(cells.declared_on_top, region, edits)
+
+    def _too_small(self, cell: Cell, edits: Sequence[Edit]) -> bool:
+        """Whether a cell below a region cannot judge ``edits``, by what they or its surroundings are."""
+        if edits[0].span.start == cell.start and _begins_otherwise(cell, edits):
+            return True
+        if cell.bare:
+            if any(new and NEEDS_WRAPPER.search(new) for _, new in edits):
+                return True
+        elif self._brings_in(edits) or (cell.prefix.startswith("async") and _returns_or_yields(cell, edits)):
+            return True
+        elif cell.suffix == "\n" and any(_LINE_END.search(new) for _, new in edits):
+            return True  # a wrapper of one line
+        if cell.role == "handler" and any("*" in new for _, new in edits):
+            return True  # `except` and `except*` do not mix
+        declared = self.cells.declared_around(cell.start, cell.end) if self.cells.declared else None
+        return self._says(declared, cell, edits)
+
+    def _brings_in(self, edits: Sequence[Edit]) -> bool:
+        """Whether edits bring in what may not stand everywhere, or may end or divide a statement."""
+        for _, new in edits:
+            if new and (risks := set(_RISK.findall(new))):
+                if not all(risk.isalpha() for risk in risks):
+                    return True
+                removed = " ".join(self.source.text.cut(*span) for span, _ in edits)
+                if risks - set(_RISK.findall(removed)):
+                    return True
+        return False
+
+    def _could_be_many(self, edits: Sequence[Edit]) -> bool:
+        """Whether the text of an element could be more than one, or slip out of its brackets."""
+        if any(new and _NOT_ALONE.search(new) for _, new in edits):
+            return True
+        removed = "".join(self.source.text.cut(*span) for span, _ in edits)
+        return not _balanced("".join(new for _, new in edits)) or not _balanced(removed)
+
+    def _says(self, declared: set[str] | None, cell: Cell, edits: Sequence[Edit]) -> bool:
+        """Whether a cell, or its change, names one of the declared names."""
+        if not declared:
+            return False
+        return not declared.isdisjoint(_WORD.findall(cell.program() + " ".join(new for _, new in edits)))
+
+    def _restructures(self, cell: Cell, edits: Sequence[Edit]) -> str:
+        """Compare a change of whole statements with those of statements around or inside it.
+
+        Two such changes give one tree only where they leave the same words in the region: what passes that cheap
+        test is compared as the region's trees. (``if a: if a: b`` becomes ``if a: b`` in two ways.)
+        """
+        region = self.cells.region(cell.start, cell.end)
+        if region is None or region.original is None:
+            return ""
+        sequence = self._sequences.get(region.start)
+        if sequence is None:
+            sequence = self._sequences[region.start] = Sequence61(region.program())
+        span, text = hull(edits), self.source.text
+        start = len(region.prefix) + len(text.cut(region.start, span.start))
+        stretch = Cell(text, span, "", "", 0)
+        key = sequence.changed(start, start + len(text.cut(*span)), words(stretch.program(edits)))
+        rivals = self._restructured.setdefault((region.start, key), [])
+        if any(other is not cell for other, _ in rivals):
+            program = region.program(edits)
+            if any(region.same_tree(program, region.program(its)) for other, its in rivals if other is not cell):
+                return DUPLICATE
+        rivals.append((cell, edits))
+        return ""
+
+    def _by_region(self, edits: Sequence[Edit]) -> list[tuple[Cell, list[Edit]]]:
+        """Share out edits over the regions (or class headers) that hold them; to the whole text if one has none."""
+        cells = self.cells
+        shares: dict[Span, tuple[Cell, list[Edit]]] = {}
+        for edit in edits:
+            cell = cells.region(*edit.span) or cells.unit(*edit.span)
+            if cell is None or cell.original is None:
+                return [(cells.whole, list(edits))]
+            shares.setdefault(cell.span, (cell, []))[1].append(edit)
+        for cell, inside in shares.values():
+            small = cell is not cells.region(cell.start, cell.end)
+            if self._reaches_out(cell, inside) or (small and self._too_small(cell, inside)):
+                return [(cells.whole, list(edits))]
+        return list(shares.values())
+
+
+def _begins_otherwise(cell: Cell, edits: Sequence[Edit]) -> bool:
+    """Whether edits at a cell's start leave a blank there, or make a compound statement, which not all places allow."""
+    return not cell.begins_well(edits) or any(":" in new for _, new in edits)
+
+
+def _balanced(text: str) -> bool:
+    """Whether brackets close in a text as they opened; a text with brackets and quotes is taken for not balanced."""
+    if _BRACKET.search(text) is None:
+        return True
+    if "'" in text or '"' in text:
+        return False
+    depth = 0
+    for bracket in _BRACKET.findall(text):
+        depth += 1 if bracket in "([{" else -1
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _returns_or_yields(cell: Cell, edits: Sequence[Edit]) -> bool:
+    """Whether ``return`` or ``yield`` is part of a cell or its change: what they may be depends on the function."""
+    text = cell.program(edits) + cell.text.cut(cell.start, cell.end)
+    return "return" in text or "yield" in text
+
+
+def _same(one: list[tuple[Cell, str]], other: list[tuple[Cell, str]]) -> bool:
+    return all(cell.same_tree(a, b) for (cell, a), (_, b) in zip(one, other, strict=True))

@@ -1,0 +1,358 @@
+"""Find all sites in one walk, splice mutants from text, let each through the check: the three modes."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Literal, NamedTuple, TypeAlias
+
+import libcst as cst
+
+from astmut.cells import INVALID
+from astmut.check import Checker, quiet
+from astmut.model import NON_ASCII, Edit, Mutant, Site, Span
+from astmut.rulebook import ANNOTATION, FSTRING, PATTERN, Edits, Replacement, Rewrite, Rule, RuleFunction
+from astmut.source import Source, collector_off
+
+Mode: TypeAlias = Literal["each", "together", "sample"]
+MODES: tuple[Mode, ...] = ("each", "together", "sample")
+
+# Mutants are judged in batches, so that the compiler's warnings are switched off once for many of them.
+BATCH = 64
+
+_CONTEXTS: tuple[tuple[str, tuple[type[cst.CSTNode], ...]], ...] = (
+    (ANNOTATION, (cst.Annotation, cst.TypeAlias, cst.TypeParameters)),
+    (PATTERN, (cst.MatchPattern,)),
+    (FSTRING, (cst.FormattedString, cst.TemplatedString)),
+)
+
+_WORD = frozenset("_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") | {NON_ASCII}
+_new = tuple.__new__  # a fifth of what a call of the named tuple costs
+_QUOTE = frozenset("'\"")
+_JOINING = _WORD | {"{"}
+
+
+class Found(NamedTuple):
+    """A site, the number of the node that it was found at, and what its rule wants where all sites change at once."""
+
+    site: Site
+    at: int
+    together: Edits
+
+
+class Change(NamedTuple):
+    """An edit before its text is known: the replacement may hold nodes, whose text may change in turn."""
+
+    start: int
+    end: int
+    new: Replacement
+    site: int
+
+
+@dataclass(slots=True)
+class Stats:
+    """What became of the sites: found, made into mutants, refused by rule and reason."""
+
+    sites: Counter[str] = field(default_factory=Counter)
+    mutants: Counter[str] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def update(self, other: Stats) -> None:
+        """Add the counts of ``other``."""
+        self.sites.update(other.sites)
+        self.mutants.update(other.mutants)
+        self.refused.update(other.refused)
+
+
+def find(
+    source: Source,
+    rules: Sequence[Rule],
+    wanted: Callable[[int, int], bool] | None = None,
+    *,
+    together: bool = False,
+) -> list[Found]:
+    """Return every site of ``rules``, in the order of the text, then of the rules' names, then of choice.
+
+    ``wanted`` may refuse nodes by start and end before any rule is asked. ``together`` keeps what each rule wants
+    where all sites change at once, which ``compose`` needs.
+    """
+    with collector_off():
+        return _find(source, _asked(tuple(sorted(rules, key=_by_name))), wanted, _site_maker(source, keep=together))
+
+
+def _by_name(rule: Rule) -> str:
+    return rule.name
+
+
+_SiteMaker: TypeAlias = Callable[[str, cst.CSTNode, int, int, Rewrite | Edits], Found]
+Asked: TypeAlias = tuple[str, tuple[tuple[str, RuleFunction, frozenset[str]], ...]]
+
+
+class _Asked(dict[type[cst.CSTNode], Asked]):
+    """For each type of node, the context it makes and the rules that are asked about it; filled when met."""
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        super().__init__()
+        self.rules = rules
+
+    def __missing__(self, kind: type[cst.CSTNode]) -> Asked:
+        context = next((context for context, types in _CONTEXTS if issubclass(kind, types)), "")
+        self[kind] = entry = (
+            context,
+            tuple((r.name, r.rewrites, r.skip) for r in self.rules if issubclass(kind, r.types)),
+        )
+        return entry
+
+
+@lru_cache
+def _asked(rules: tuple[Rule, ...]) -> _Asked:
+    """Return one table for the same rules: to make it anew for a snippet would be most of the work."""
+    return _Asked(rules)
+
+
+def _find(source: Source, asked: _Asked, wanted: Callable[[int, int], bool] | None, made: _SiteMaker) -> list[Found]:
+    starts, ends = source.starts, source.ends
+    found: list[Found] = []
+    add = found.append
+    inside = {"": -1, ANNOTATION: -1, PATTERN: -1, FSTRING: -1}
+    horizon = -1  # behind it no node stands in any context
+    for at, node in enumerate(source.nodes):
+        context, interested = asked[type(node)]
+        if context:
+            inside[context] = max(inside[context], ends[at])
+            horizon = max(horizon, ends[at])
+        if not interested:
+            continue
+        start = starts[at]
+        if wanted is not None and not wanted(start, ends[at]):
+            continue
+        for rule, rewrites, skip in interested:
+            if start < horizon and any(start < inside[context] for context in skip):
+                continue
+            for choice, rewrite in enumerate(rewrites(node, source)):
+                add(made(rule, node, at, choice, rewrite))
+    return found
+
+
+def _site_maker(source: Source, *, keep: bool) -> _SiteMaker:
+    """Return the function that makes sites of a source's rewrites: one closure, since it is called for each site."""
+    text, place, starts, ends = source.text, source.place, source.starts, source.ends
+    neighbours = text.neighbours
+
+    def made(rule: str, node: cst.CSTNode, at: int, choice: int, rewrite: Rewrite | Edits) -> Found:
+        tags: tuple[str, ...] = ()
+        wanted = rewrite
+        if type(rewrite) is Rewrite:
+            wanted, tags, _ = rewrite
+        whole = _new(Span, (starts[at], ends[at]))
+        edits = []
+        for key, new in wanted.items():  # type: ignore[union-attr]
+            span = whole if key is node else place(key)
+            if type(new) is not str:
+                new = "".join(  # noqa: PLW2901
+                    [part if isinstance(part, str) else text.cut(*source.outer(part)) for part in new]
+                )
+            before, behind = neighbours(span[0], span[1])
+            if before in _JOINING or behind in _JOINING:
+                new = _apart(before, behind, new, inserted=span[0] == span[1])  # noqa: PLW2901
+            edits.append(_new(Edit, (span, new)))
+        if len(edits) > 1:
+            edits.sort()
+        if edits[0][0][0] > whole[0] and text.starts_with(" ", whole[0]):
+            whole = Span(edits[0][0][0], whole[1])  # a comparison target begins with its blanks
+        site = _new(Site, (rule, whole, tuple(edits), choice, tags, text))
+        return _new(Found, (site, at, _together(rewrite) if keep else {}))
+
+    return made
+
+
+def _together(rewrite: Rewrite | Edits) -> Edits:
+    """Return what a rewrite wants where all sites change at once."""
+    if isinstance(rewrite, Rewrite):
+        return rewrite.edits if rewrite.together is None else rewrite.together
+    return rewrite
+
+
+def _apart(before: str, behind: str, new: str, *, inserted: bool) -> str:
+    """Return ``new`` with a blank before or behind it where it would run into a word beside it.
+
+    ``1if"a"else 2`` with 3 for the string must become ``1if 3 else 2``; two braces in a row would be an escape
+    in an f-string. ``before`` and ``behind`` are the characters beside it.
+    """
+    if not new:
+        joins = before in _WORD and (behind in _WORD or behind in _QUOTE)
+        return " " if (joins or before == "{" == behind) and not inserted else ""
+    first, last = new[0], new[-1]
+    if before in _WORD:
+        if first in _WORD or first in _QUOTE or first > "\x7f":
+            new = f" {new}"
+    elif before == "{" == first:
+        new = f" {new}"
+    if behind in _WORD and (last in _WORD or last > "\x7f"):
+        new = f"{new} "
+    return new
+
+
+def compose(source: Source, found: Sequence[Found]) -> tuple[tuple[Edit, ...], tuple[Site, ...]]:
+    """Return the edits that make the changes of many sites at once, and the sites that had a part in them.
+
+    Deletions join. Otherwise the outermost change wins, and what lies inside it vanishes, except in the nodes that
+    its replacement keeps: those are rendered with their own changes made. That is what rewriting a tree from the
+    root downwards does.
+    """
+    changes = (
+        Change(*source.place(key), new, number) for number, one in enumerate(found) for key, new in one.together.items()
+    )
+    unique = {(c.start, c.end, c.new): c for c in changes}
+    ordered = sorted(unique.values(), key=lambda c: (c.start, c.start != c.end, -c.end, c.site))
+    used: set[int] = set()
+    edits = tuple(_compose(source, ordered, ordered, used))
+    return edits, tuple(found[number].site for number in sorted(used))
+
+
+def _compose(source: Source, ordered: Sequence[Change], everything: Sequence[Change], used: set[int]) -> Iterator[Edit]:
+    at = 0
+    while at < len(ordered):
+        change = ordered[at]
+        start, end = change.start, change.end
+        used.add(change.site)
+        at += 1
+        while at < len(ordered) and ordered[at].start < end:
+            if change.new == "" == ordered[at].new:
+                end = max(end, ordered[at].end)
+                used.add(ordered[at].site)
+            at += 1
+        if isinstance(change.new, str):
+            new = change.new
+        else:
+            new = "".join(
+                part if isinstance(part, str) else _rendered(source, source.outer(part), everything, used)
+                for part in change.new
+            )
+        before, behind = source.text.neighbours(start, end)
+        yield Edit(Span(start, end), _apart(before, behind, new, inserted=start == end))
+
+
+def _start(change: Change) -> int:
+    return change.start
+
+
+def _rendered(source: Source, span: Span, everything: Sequence[Change], used: set[int]) -> str:
+    """Return the text of a span with those changes made that lie in it (but not one of the whole span)."""
+    first = bisect_left(everything, span.start, key=_start)
+    last = bisect_left(everything, span.end, first, key=_start)
+    inside = [c for c in everything[first:last] if c.end <= span.end and (c.start, c.end) != span]
+    if not inside:
+        return source.text.cut(*span)
+    parts: list[str] = []
+    at = span.start
+    for (start, end), new in _compose(source, inside, everything, used):
+        parts += (source.text.cut(at, start), new)
+        at = end
+    parts.append(source.text.cut(at, span.end))
+    return "".join(parts)
+
+
+def each(
+    source: Source, rules: Sequence[Rule], found: Sequence[Found], stats: Stats, *, check: bool
+) -> Iterator[Mutant]:
+    """Yield one mutant for each site."""
+    groups = {rule.name: rule.groups for rule in rules}
+    text = source.text
+    if not check:
+        for site, *_ in found:
+            stats.mutants[site.rule] += 1
+            yield Mutant(site.rule, groups[site.rule], (site,), site.edits, text)
+        return
+    checker = Checker(source)
+    for first in range(0, len(found), BATCH):
+        batch = found[first : first + BATCH]
+        with quiet():
+            reasons = [checker.verdict(one.site.edits, one.at) for one in batch]
+        for one, reason in zip(batch, reasons, strict=True):
+            site = one.site
+            if reason:
+                stats.refused[site.rule, reason] += 1
+            else:
+                stats.mutants[site.rule] += 1
+                yield Mutant(site.rule, groups[site.rule], (site,), site.edits, text)
+
+
+def together(
+    source: Source, rules: Sequence[Rule], found: Sequence[Found], stats: Stats, *, check: bool
+) -> Iterator[Mutant]:
+    """Yield one mutant for each rule that has sites: all of them changed at once (SYNC, algorithm 1).
+
+    Each site takes part with its first choice. Where the whole is refused, sites that are refused alone are left
+    out and counted, and the rest is tried once more.
+    """
+    checker = Checker(source)
+    for rule in sorted(rules, key=lambda rule: rule.name):
+        mine = [one for one in found if one.site.rule == rule.name and one.site.choice == 0]
+        if not mine:
+            continue
+        edits, sites = compose(source, mine)
+        if not edits:
+            continue
+        if check:
+            with quiet():
+                reason = checker.combined(edits)
+                if reason == INVALID:
+                    alone = Checker(source)
+                    good = [one for one in mine if not alone.verdict(one.site.edits, one.at)]
+                    if good and len(good) < len(mine):
+                        stats.refused[rule.name, reason] += len(mine) - len(good)
+                        edits, sites = compose(source, good)
+                        reason = checker.combined(edits)
+            if reason:
+                stats.refused[rule.name, reason] += 1
+                continue
+        stats.mutants[rule.name] += 1
+        yield Mutant(rule.name, rule.groups, sites, edits, source.text)
+
+
+def sample(
+    source: Source, rules: Sequence[Rule], found: Sequence[Found], stats: Stats, *, seed: int, count: int, check: bool
+) -> Iterator[Mutant]:
+    """Yield ``count`` mutants, each rule in turn, drawn without replacement.
+
+    A site's place in the draw is a hash of seed, source, rule and edits, so that neither the order of rules nor
+    the number of processes matters, and a larger sample begins with the smaller one.
+    """
+
+    def rank(one: Found) -> bytes:
+        site = one.site
+        key = f"{seed} {source.text.digest} {site.rule} {site.span} {site.choice} {site.edits}"
+        return hashlib.blake2b(key.encode(), digest_size=16).digest()
+
+    def turn(rule: str) -> bytes:
+        return hashlib.blake2b(f"{seed} {source.text.digest} {rule}".encode(), digest_size=16).digest()
+
+    queues: dict[str, list[Found]] = {}
+    for one in found:
+        queues.setdefault(one.site.rule, []).append(one)
+    draws = [iter(sorted(queues[rule], key=rank)) for rule in sorted(queues, key=turn)]
+    groups = {rule.name: rule.groups for rule in rules}
+    checker = Checker(source)
+    while draws and count > 0:
+        for draw in list(draws):
+            for one in draw:
+                site = one.site
+                if check:
+                    with quiet():
+                        reason = checker.verdict(site.edits, one.at)
+                    if reason:
+                        stats.refused[site.rule, reason] += 1
+                        continue
+                stats.mutants[site.rule] += 1
+                yield Mutant(site.rule, groups[site.rule], (site,), site.edits, source.text)
+                count -= 1
+                break
+            else:
+                draws.remove(draw)
+            if count <= 0:
+                return

@@ -1,0 +1,101 @@
+"""The Python face: ``mutate`` and ``sites``."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+
+import astmut.rules
+from astmut import engine
+from astmut.engine import MODES, Mode, Stats
+from astmut.model import Mutant, Site
+from astmut.rulebook import Rule, choose, load_plugins
+from astmut.source import Source
+from astmut.where import wanted
+
+__all__ = ["mutate", "sites"]
+
+REGISTERED = astmut.rules.__all__  # importing them registered them; now those of other packages
+load_plugins()
+
+
+def sites(
+    text: str | bytes | Source,
+    *,
+    rules: Iterable[str | Rule] | str | None = None,
+    groups: Iterable[str] | str = (),
+    lines: Iterable[tuple[int, int]] = (),
+    function: str | None = None,
+) -> list[Site]:
+    """Return every place where ``rules`` apply, in the order of the text, then of the rules' names.
+
+    Nothing is checked yet: a few sites may turn out not to give a valid, changed, new program. See ``mutate`` for
+    the parameters and the errors raised.
+    """
+    source = text if isinstance(text, Source) else Source(text)
+    return [one.site for one in engine.find(source, choose(rules, groups), wanted(source, lines, function))]
+
+
+def mutate(
+    text: str | bytes | Source,
+    *,
+    rules: Iterable[str | Rule] | str | None = None,
+    groups: Iterable[str] | str = (),
+    mode: Mode = "each",
+    seed: int = 0,
+    count: int | None = None,
+    lines: Iterable[tuple[int, int]] = (),
+    function: str | None = None,
+    check: bool = True,
+    unparse: bool = False,
+    stats: Stats | None = None,
+) -> Iterator[Mutant]:
+    """Yield mutants of a Python program, each of them valid, changed, and different from all others.
+
+    Args:
+        text: the program; bytes are decoded by byte order mark or coding cookie. Never imported or run.
+        rules: names of rules, or ``Rule`` objects; all rules where neither rules nor groups are given. Order has
+            no influence.
+        groups: names of groups of rules.
+        mode: ``each``, one mutant a site; ``together``, one mutant a rule, with all its sites changed (SYNC,
+            algorithm 1); ``sample``, ``count`` mutants drawn by ``seed``, the rules in turn.
+        seed: of ``sample``. The same seed gives the same mutants on every machine; a larger ``count`` begins with
+            the mutants of a smaller one.
+        count: stop after so many mutants; ``sample`` takes 10 where none is given.
+        lines: only sites that begin on these lines, each a pair of first and last line, from 1.
+        function: only sites in the function or class of this qualified name.
+        check: compile each mutant, and compare its tree with the source's and with its siblings'. Without the
+            check a few in ten thousand are not Python.
+        unparse: print each mutant anew with ``ast.unparse``, as the paper's method does, which loses the author's
+            formatting. For measuring how much that gives away.
+        stats: counts of sites, mutants, and refusals by rule and reason are added to it.
+
+    Raises:
+        ParseError: the text cannot be decoded or parsed.
+        UnknownRuleError, UnknownFunctionError: there is nothing of that name; the message suggests what there is.
+        ValueError: an unknown mode.
+    """
+    if mode not in MODES:
+        raise ValueError(f"no mode named {mode!r}; there are: {', '.join(MODES)}")
+    source = text if isinstance(text, Source) else Source(text)
+    chosen = choose(rules, groups)
+    found = engine.find(source, chosen, wanted(source, lines, function), together=mode == "together")
+    stats = Stats() if stats is None else stats
+    for one in found:
+        stats.sites[one.site.rule] += 1
+    if mode == "each":
+        mutants = engine.each(source, chosen, found, stats, check=check)
+    elif mode == "together":
+        mutants = engine.together(source, chosen, found, stats, check=check)
+    else:
+        mutants = engine.sample(
+            source, chosen, found, stats, seed=seed, count=10 if count is None else count, check=check
+        )
+    return islice(_reprinted(mutants) if unparse else mutants, count)
+
+
+def _reprinted(mutants: Iterable[Mutant]) -> Iterator[Mutant]:
+    for mutant in mutants:
+        yield replace(mutant, reprinted=ast.unparse(ast.parse(mutant.text.removeprefix("\ufeff"))))

@@ -1,0 +1,186 @@
+"""What a rule is, how one is declared, and how rules are chosen by name, group or plug-in.
+
+A rule enumerates: it looks at one libcst node and yields what could be written instead. It never rolls dice and
+never touches the tree.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from textwrap import dedent
+from types import UnionType
+from typing import Any, NamedTuple, TypeAlias
+
+import libcst as cst
+from rapidfuzz import process
+
+Replacement: TypeAlias = str | tuple[str | cst.CSTNode, ...]
+Edits: TypeAlias = Mapping[Any, Replacement]  # by node or Span; Mapping is not covariant in its keys
+
+
+class Rewrite(NamedTuple):
+    """Edits with something to say about them.
+
+    ``tags`` go into the site. ``together`` are the edits to make instead where all sites of the rule are changed
+    at once and a change of the whole differs from the sum of the single ones.
+    """
+
+    edits: Edits
+    tags: tuple[str, ...] = ()
+    together: Edits | None = None
+
+
+Rewrites: TypeAlias = Iterable[Edits | Rewrite]
+RuleFunction: TypeAlias = Callable[..., Rewrites]
+F = typing.TypeVar("F", bound=RuleFunction)
+
+ANNOTATION, PATTERN, FSTRING = "annotation", "pattern", "f-string"
+GROUP_NAME = re.compile(r"[a-z][a-z0-9-]*")
+
+
+class Example(NamedTuple):
+    """A line or block of a rule's docstring: source before, and every mutant of it in order."""
+
+    before: str
+    after: tuple[str, ...]
+
+
+class UnknownRuleError(LookupError):
+    """A rule or group of this name does not exist; the message suggests the nearest that does."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """One way to change programs: a name, the groups it belongs to, the node types it is asked about.
+
+    ``skip`` names the contexts whose nodes it is not asked about. Made by the ``rule`` decorator.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    types: tuple[type[cst.CSTNode], ...]
+    rewrites: RuleFunction = field(repr=False)
+    skip: frozenset[str] = frozenset()
+
+    @property
+    def doc(self) -> str:
+        """The docstring of the rule's function, dedented."""
+        return inspect.cleandoc(self.rewrites.__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the docstring, without its full stop."""
+        return self.doc.split("\n\n", 1)[0].replace("\n", " ").rstrip(".")
+
+    @property
+    def prose(self) -> str:
+        """What the docstring says behind the summary, without the examples."""
+        blocks = self.doc.split("\n\n")[1:]
+        return "\n\n".join(block for block in blocks if "=>" not in block)
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """The examples of the docstring, which are tests and documentation at once."""
+        found: list[Example] = []
+        for block in self.doc.split("\n\n")[1:]:
+            lines = block.split("\n")
+            if "=>" in (line.strip() for line in lines):
+                found.append(_block_example(lines))
+            elif "=>" in block:
+                found += [_line_example(line) for line in lines]
+        return tuple(found)
+
+
+def _line_example(line: str) -> Example:
+    before, _, after = line.partition("=>")
+    return Example(before.strip(), tuple(part.strip() for part in after.split("  |  ") if part.strip()))
+
+
+def _block_example(lines: list[str]) -> Example:
+    cut = [line.strip() for line in lines].index("=>")
+    after = dedent("\n".join(lines[cut + 1 :])).split("\n|\n")
+    return Example(dedent("\n".join(lines[:cut])), tuple(part for part in after if part))
+
+
+RULES: dict[str, Rule] = {}
+
+
+def rule(name: str, *groups: str, skip: Iterable[str] = (ANNOTATION, PATTERN)) -> Callable[[F], F]:
+    """Register a function as the rule ``name``, in kebab case, of some groups.
+
+    The function takes ``(node, source)``; the annotation of ``node`` says which nodes it is asked about
+    (``cst.If | cst.IfExp`` works). It yields mappings from nodes (or spans) to what stands there instead: a text,
+    or a tuple of texts and nodes, where a node means its own text, with this rule's other changes inside it when
+    all sites change together. Several yields are alternatives, best first.
+
+    ``skip`` are contexts that the rule does not look into: ``annotation`` (also of type aliases and type
+    parameters), ``pattern`` (of ``case``), ``f-string``. The docstring holds the examples.
+
+    Raises ``ValueError`` for a name that is taken and ``TypeError`` for an annotation that names no node type.
+    """
+
+    def declare(function: F) -> F:
+        if name in RULES:
+            raise ValueError(f"a rule named {name!r} exists already")
+        RULES[name] = Rule(name, tuple(groups), _node_types(function), function, frozenset(skip))
+        return function
+
+    return declare
+
+
+def _node_types(function: RuleFunction) -> tuple[type[cst.CSTNode], ...]:
+    """Return the node types in the annotation of a rule's first parameter."""
+    first = next(iter(inspect.signature(function).parameters), "")
+    hint = typing.get_type_hints(function).get(first)
+    types = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, UnionType) else (hint,)
+    if not all(isinstance(t, type) and issubclass(t, cst.CSTNode) for t in types):
+        raise TypeError(f"{function.__name__}: its first parameter needs a libcst node type as annotation")
+    return types
+
+
+def load_plugins() -> None:
+    """Import what other packages registered under the entry point group ``astmut.rules``.
+
+    One that cannot be imported is left out, with a warning that names it: the other rules are still there.
+    """
+    for point in entry_points(group="astmut.rules"):
+        try:
+            point.load()
+        except Exception as error:  # noqa: BLE001, PERF203 - it is somebody else's code, and may raise anything
+            warnings.warn(f"the rules of {point.value!r} could not be loaded: {error}", RuntimeWarning, stacklevel=2)
+
+
+def choose(names: Iterable[str | Rule] | str | None = None, groups: Iterable[str] | str = ()) -> tuple[Rule, ...]:
+    """Return the rules of these names and groups, sorted by name; all rules where none is given.
+
+    Raises ``UnknownRuleError`` for a name or group that does not exist.
+    """
+    names = [names] if isinstance(names, str) else names
+    groups = [groups] if isinstance(groups, str) else list(groups)
+    if names is None and not groups:
+        return tuple(RULES[name] for name in sorted(RULES))
+    chosen: dict[str, Rule] = {}
+    for each in names or ():
+        found = each if isinstance(each, Rule) else RULES.get(each)
+        if found is None:
+            raise UnknownRuleError(_unknown("rule", str(each), RULES))
+        chosen[found.name] = found
+    for group in groups:
+        known = {group for each in RULES.values() for group in each.groups}
+        if group not in known:
+            raise UnknownRuleError(_unknown("group", group, known))
+        chosen.update((each.name, each) for each in RULES.values() if group in each.groups)
+    return tuple(chosen[name] for name in sorted(chosen))
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    known = sorted(known)
+    near = process.extractOne(name, known, score_cutoff=60)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+    return f"no {kind} named {name!r}; {hint}"

@@ -1,0 +1,41 @@
+"""The rules, one idea a file. Importing this package registers them all."""
+
+from astmut.rules import (
+    call_to_name,
+    call_to_none,
+    divide_by_zero,
+    flip_boolean_operators,
+    flip_booleans,
+    flip_comparators,
+    flip_unary,
+    if_to_body,
+    if_to_else,
+    list_to_set,
+    negate_value,
+    number_to_string,
+    set_to_list,
+    string_to_float,
+    string_to_int,
+    swap_arguments,
+    variable_misuse,
+)
+
+__all__ = [
+    "call_to_name",
+    "call_to_none",
+    "divide_by_zero",
+    "flip_boolean_operators",
+    "flip_booleans",
+    "flip_comparators",
+    "flip_unary",
+    "if_to_body",
+    "if_to_else",
+    "list_to_set",
+    "negate_value",
+    "number_to_string",
+    "set_to_list",
+    "string_to_float",
+    "string_to_int",
+    "swap_arguments",
+    "variable_misuse",
+]

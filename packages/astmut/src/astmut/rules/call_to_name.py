@@ -1,0 +1,47 @@
+"""Calls without the call (SYNC rule 8)."""
+
+import libcst as cst
+
+from astmut.layout import keep
+from astmut.rulebook import Rewrite, Rewrites, rule
+from astmut.source import Source
+from astmut.surroundings import is_decorator
+
+
+@rule("call-to-name", "sync")
+def call_to_name(node: cst.Call, source: Source) -> Rewrites:
+    """Turn a call into the function that it calls.
+
+    The second alternative of a method call drops the receiver as well, as the paper's code does; it is tagged
+    ``last-name``. What leaves a statement of one bare name is tagged ``trivial``. Not decorators, not ``super()``.
+
+    y = f(x)            =>  y = f
+    y = f(x for x in z) =>  y = f
+    y = a.b(z)          =>  y = a.b  |  y = b
+    y = f(x)(z)         =>  y = f(x)  |  y = f(z)
+    await f()           =>
+    f(x)                =>  f
+    f(g(*a, **b))       =>  f  |  f(g)
+    super().run         =>
+    f                   =>
+
+    @cache(1)
+    def f(): pass
+    =>
+
+    async def f():
+        return await g()
+    =>
+    async def f():
+        return await g
+    """
+    called = node.func
+    method, name = type(called) is cst.Attribute, type(called) is cst.Name
+    if is_decorator(node, source) or (name and called.value == "super"):  # type: ignore[attr-defined]
+        return
+    statement = type(source.parent(node)) is cst.Expr
+    edits = keep(source, node, called)
+    yield Rewrite(edits, ("trivial",)) if statement and name else edits
+    if method:
+        tags = ("last-name", "trivial") if statement else ("last-name",)
+        yield Rewrite(keep(source, node, called.attr), tags)  # type: ignore[attr-defined]

@@ -1,0 +1,37 @@
+"""Divisions by zero (DISCO for Python)."""
+
+import libcst as cst
+
+from astmut.rulebook import Rewrites, rule
+from astmut.source import Source
+
+OPERATORS = {
+    cst.Divide, cst.FloorDivide, cst.Modulo, cst.DivideAssign, cst.FloorDivideAssign, cst.ModuloAssign,
+}  # fmt: skip
+STRINGS = (cst.SimpleString, cst.FormattedString, cst.ConcatenatedString)
+
+
+@rule("divide-by-zero", "disco")
+def divide_by_zero(node: cst.BinaryOperation | cst.AugAssign, source: Source) -> Rewrites:
+    """Turn the denominator of a division or remainder into 0.
+
+    String formatting (``"%d" % x``) and joined paths (``p / "a"``) are no divisions.
+
+    a / b              =>  a / 0
+    a // (b + c)       =>  a // 0
+    a % f(x)           =>  a % 0
+    x /= y             =>  x /= 0
+    a / b / c          =>  a / b / 0  |  a / 0 / c
+    a / 0              =>
+    "%d" % n           =>
+    path / "name"      =>
+    a * b              =>
+    """
+    if type(node.operator) not in OPERATORS:
+        return
+    left, right = (node.left, node.right) if isinstance(node, cst.BinaryOperation) else (node.target, node.value)
+    if isinstance(left, STRINGS) or isinstance(right, STRINGS):
+        return
+    if isinstance(right, cst.Integer) and right.value == "0":
+        return
+    yield {source.outer(right): "0"}

@@ -1,0 +1,63 @@
+"""Assigned numbers with the wrong sign (the reference code's rule 18)."""
+
+import libcst as cst
+
+from astmut.layout import wrap
+from astmut.rulebook import Rewrites, rule
+from astmut.source import Source
+
+NUMBERS = {cst.Integer, cst.Float, cst.Imaginary}
+NOT_NUMBERS = (
+    cst.SimpleString, cst.FormattedString, cst.ConcatenatedString, cst.TemplatedString,
+    cst.List, cst.Tuple, cst.Set, cst.Dict, cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp, cst.Lambda,
+)  # fmt: skip
+
+
+NEGATABLE = NUMBERS | {cst.UnaryOperation, cst.BinaryOperation}
+FLIPPED: dict[type[cst.CSTNode], str] = {cst.Minus: "", cst.Plus: "-"}
+
+
+@rule("negate-value", "extra")
+def negate_value(node: cst.Assign | cst.AnnAssign, source: Source) -> Rewrites:
+    """Negate a number, or the result of arithmetic, that is assigned.
+
+    Not where an operand shows that the result is no number, and not in assignments to several names at once.
+
+    x = 5              =>  x = -5
+    x = -5             =>  x = 5
+    x = y = 2.5        =>  x = y = -2.5
+    x: int = 3         =>  x: int = -3
+    x = a + b          =>  x = -(a + b)
+    x = (a * b)        =>  x = -(a * b)
+    x = "a" + b        =>
+    x = [0] * n        =>
+    x = y              =>
+    a, b = c + d       =>
+    x += 5             =>
+    """
+    value = node.value
+    kind = type(value)
+    if kind not in NEGATABLE or value is None:
+        return
+    targets = [target.target for target in node.targets] if isinstance(node, cst.Assign) else [node.target]
+    if any(isinstance(target, (cst.Tuple, cst.List)) for target in targets):
+        return
+    if isinstance(value, cst.UnaryOperation):
+        if type(value.expression) in NUMBERS and type(value.operator) in FLIPPED:
+            yield {value.operator: FLIPPED[type(value.operator)]}
+    elif kind in NUMBERS:
+        yield wrap(source, value, "-", "")
+    elif _may_be_number(value):
+        yield wrap(source, value, "-", "") if value.lpar else wrap(source, value, "-(", ")")
+
+
+def _may_be_number(operation: cst.BaseExpression) -> bool:
+    """Whether no operand shows that the result is something else."""
+    stack: list[cst.BaseExpression] = [operation]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, NOT_NUMBERS):
+            return False
+        if isinstance(each, cst.BinaryOperation):
+            stack += (each.left, each.right)
+    return True

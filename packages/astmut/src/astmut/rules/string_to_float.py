@@ -1,0 +1,23 @@
+"""Strings that become fractional numbers (SYNC rule 4)."""
+
+import libcst as cst
+
+from astmut.rulebook import ANNOTATION, FSTRING, PATTERN, Rewrites, rule
+from astmut.source import Source
+from astmut.strings import in_place_of_string, string_length
+
+
+@rule("string-to-float", "sync", "disco", skip=(ANNOTATION, PATTERN, FSTRING))
+def string_to_float(node: cst.SimpleString | cst.ConcatenatedString, source: Source) -> Rewrites:
+    """Turn a string into its length, written as a float.
+
+    x = "abc"              =>  x = 3.0
+    x = "nan"              =>  x = 3.0
+    "".join(x)             =>  (0.0).join(x)
+    x = "a" "bc"           =>  x = 3.0
+    f"{x}"                 =>
+    b"abc"                 =>
+    "A docstring."         =>
+    """
+    if (length := string_length(node, source)) is not None:
+        yield {node: in_place_of_string(node, source, f"{length}.0")}

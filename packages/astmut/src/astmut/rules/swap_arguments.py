@@ -1,0 +1,35 @@
+"""Arguments in the wrong order (DISCO for Python)."""
+
+from itertools import pairwise
+
+import libcst as cst
+
+from astmut.rulebook import Rewrites, rule
+from astmut.source import Source
+
+
+@rule("swap-arguments", "disco", "natural")
+def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
+    """Swap two neighbouring positional arguments of a call.
+
+    Never two that are written alike. Keyword and star arguments stay where they are.
+
+    f(a, b)                =>  f(b, a)
+    f(a, b, c)             =>  f(b, a, c)  |  f(a, c, b)
+    f(a, *r, b, k=1)       =>  f(b, *r, a, k=1)
+    f(a + 1, (b, c))       =>  f((b, c), a + 1)
+    f(g(a, b), c)          =>  f(c, g(a, b))  |  f(g(b, a), c)
+    f(a, a)                =>
+    f(a, (a))              =>
+    f(a, k=b)              =>
+    f(*a, *b)              =>
+    def f(a, b): pass      =>
+    """
+    if not node.args[1:]:
+        return ()
+    positional = [arg.value for arg in node.args if arg.keyword is None and not arg.star]
+    return [
+        {source.outer(a): (b,), source.outer(b): (a,)}
+        for a, b in pairwise(positional)
+        if source.code(a) != source.code(b)
+    ]

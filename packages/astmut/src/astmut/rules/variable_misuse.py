@@ -1,0 +1,76 @@
+"""One variable for another (DISCO for Python)."""
+
+from collections import Counter
+from itertools import combinations
+
+import libcst as cst
+
+from astmut.rulebook import Edits, Rewrite, Rewrites, rule
+from astmut.scope import Scope, variables
+from astmut.source import Source
+
+PAIRS_FROM = 4  # of the most used variables
+NOT_ALL: Edits = {}
+
+
+@rule("variable-misuse", "disco")
+def variable_misuse(node: cst.Name | cst.FunctionDef | cst.Module, source: Source) -> Rewrites:
+    """Use a variable where another one was meant.
+
+    The other variable is one that is surely bound at that place; of those, the one bound last. Names of
+    functions, classes, modules, builtins and callees are left alone. Each function, and the module, also gives the
+    exchange of all uses of two of its variables (tagged ``paper``; appendix C.5), which is what the rule does
+    where all sites change at once. Their bindings stay: to exchange those too would only rename.
+
+    def f(a, b): return a + 1          =>  def f(a, b): return b + 1
+    for x in y: print(x)               =>  for x in y: print(y)
+    sorted(d, key=lambda k: d[k])      =>  sorted(d, key=lambda k: k[k])  |  sorted(d, key=lambda k: d[d])
+    [i for i in f(rows) if i]          =>  [rows for i in f(rows) if i]  |  [i for i in f(rows) if rows]
+    np.sum(x)                          =>
+    f(a)                               =>
+    def f(a: a) -> a: pass             =>
+    x = x.y = 1                        =>
+    def f(a): import b.c               =>
+
+    def f(a, b):
+        return a - b
+    =>
+    def f(a, b):
+        return b - a
+    |
+    def f(a, b):
+        return b - b
+    |
+    def f(a, b):
+        return a - a
+
+    def f(a):
+        if a:
+            b = 1
+        return a
+    =>
+    """
+    found = variables(source)
+    if type(node) is cst.Name:
+        other = found.replacement.get(id(node))
+        return () if other is None else (Rewrite({node: other}, (), NOT_ALL),)
+    exchange = _exchange(found.scopes[id(node)])
+    return () if exchange is None else (Rewrite(exchange, ("paper",), exchange),)
+
+
+def _exchange(scope: Scope) -> Edits | None:
+    """Return the edits that exchange the uses of two variables of a scope, where either is bound."""
+    count = Counter(name for _, _, name in scope.uses if name in scope.names)
+    most = [name for name, _ in count.most_common(PAIRS_FROM)]
+    uses = [use for use in scope.uses if use[2] in most]
+    bound = {name: scope.stretches(name) for name in most}
+    for a, b in combinations(most, 2):
+        edits: dict[cst.CSTNode, str] = {}
+        for node, at, name in uses:
+            if name in (a, b):
+                other = b if name == a else a
+                if any(start <= at < end for start, end in bound[other]):
+                    edits[node] = other
+        if {a, b} == set(edits.values()):
+            return edits
+    return None

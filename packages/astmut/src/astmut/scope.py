@@ -1,0 +1,452 @@
+"""Which variables are bound at a place: what a misused variable could be mistaken for.
+
+The analysis is careful rather than complete. A binding counts from the end of its statement to the end of the
+block that it stands in, a loop's variable in the loop's body, a caught exception in its handler: then every path to
+the use has passed the binding. Names that are deleted, declared global or nonlocal, bound by a walrus, or that name
+a module, function or class are no candidates. A name that a text uses and never binds, as snippets do, is taken for
+a variable from elsewhere, unless it is a builtin, a dunder, a callee, or commonly names a module.
+"""
+
+from __future__ import annotations
+
+import builtins
+from bisect import bisect_right
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import libcst as cst
+
+from astmut.source import Source
+from astmut.surroundings import is_target
+
+# Names that snippets use without importing them, and that are modules there. Written out, because
+# `sys.stdlib_module_names` differs between versions and mutants must not.
+# fmt: off
+MODULE_NAMES = frozenset({
+    "argparse", "array", "ast", "asyncio", "base64", "bisect", "calendar", "cgi", "codecs", "collections",
+    "concurrent", "configparser", "contextlib", "copy", "csv", "ctypes", "cv2", "datetime", "decimal",
+    "difflib", "django", "dt", "email", "flask", "fractions", "functools", "gc", "getopt", "getpass", "glob",
+    "gzip", "hashlib", "heapq", "html", "http", "importlib", "inspect", "io", "itertools", "json", "keras",
+    "linecache", "locale", "logging", "lxml", "math", "matplotlib", "mechanize", "mimetypes", "mpl",
+    "multiprocessing", "nltk", "nn", "np", "numpy", "operator", "os", "pandas", "pathlib", "pd", "pickle", "pl",
+    "platform", "plt", "pprint", "pylab", "queue", "random", "re", "requests", "scipy", "select", "selenium",
+    "shlex", "shutil", "signal", "sklearn", "sm", "sns", "socket", "sp", "sqlite3", "ssl", "stat", "statistics",
+    "string", "struct", "subprocess", "sympy", "sys", "tarfile", "tempfile", "tensorflow", "textwrap", "tf",
+    "threading", "time", "timeit", "tk", "tkinter", "tokenize", "torch", "traceback", "types", "typing",
+    "unicodedata", "unittest", "urllib", "urllib2", "urlparse", "uuid", "warnings", "weakref", "webbrowser",
+    "xml", "yaml", "zipfile", "zlib"
+})
+# fmt: on
+# Builtins of every supported version; those that only some versions have are added.
+BUILTINS = frozenset(dir(builtins)) | {
+    "aiter",
+    "anext",
+    "BaseExceptionGroup",
+    "ExceptionGroup",
+    "EncodingWarning",
+    "PythonFinalizationError",
+    "unicode",
+    "xrange",
+    "raw_input",
+    "basestring",
+    "long",
+    "unichr",
+    "reduce",
+    "cmp",
+    "file",
+}  # fmt: skip
+
+_FROM_ELSEWHERE = -(1 << 60)  # binds before everything else
+
+
+class Binding(NamedTuple):
+    """A stretch of text in which a name is surely bound."""
+
+    start: int
+    end: int
+    name: str
+
+
+Use = tuple[cst.Name, int, str]  # a name that is read, where it begins, and the name
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """A module, class, function or lambda with what it binds and reads."""
+
+    start: int
+    parent: Scope | None
+    is_class: bool = False
+    bindings: list[Binding] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    unfit: set[str] = field(default_factory=set)
+    outward: set[str] = field(default_factory=set)
+    uses: list[Use] = field(default_factory=list)
+
+    def stretches(self, name: str) -> list[tuple[int, int]]:
+        """Return where a variable of this scope is surely bound."""
+        return [] if name in self.unfit else [(b.start, b.end) for b in self.bindings if b.name == name]
+
+    def nearest(self, at: int, before: int, but: str, shadowed: AbstractSet[str] = frozenset()) -> str | None:
+        """Return the variable that was bound last of the first ``before`` bindings, and still is at a byte."""
+        bindings, unfit = self.bindings, self.unfit
+        while before:
+            before -= 1
+            _, end, name = bindings[before]
+            if end > at and name != but and name not in unfit and name not in shadowed:
+                return name
+        return None
+
+
+class Variables:
+    """The variables of one source, found in one pass.
+
+    ``replacement`` gives, by the identity of each name that reads a variable, the variable that it is most easily
+    mistaken for: of those bound there, the one bound last, of the innermost scope that has one.
+    """
+
+    def __init__(self, source: Source) -> None:
+        """Find all bindings and uses; uses that no scope binds become bindings of the module."""
+        self.module = Scope(0, None)
+        self.scopes: dict[int, Scope] = {id(source.module): self.module}
+        _Pass(source, self).run()
+        for scope in self.scopes.values():
+            scope.bindings.sort()
+        self._adopt()
+        self.replacement: dict[int, str] = {}
+        for scope in self.scopes.values():
+            self._replace(scope)
+
+    def _adopt(self) -> None:
+        """Take names that are used and bound nowhere for variables from elsewhere."""
+        free: dict[str, int] = {}
+        for scope in self.scopes.values():
+            bound: dict[str, bool] = {}
+            for _, at, name in scope.uses:
+                if name not in bound:
+                    bound[name] = self.owner(scope, name) is not None or not _may_be_variable(name)
+                if not bound[name]:
+                    free[name] = min(at, free.get(name, at))
+        adopted = [Binding(_FROM_ELSEWHERE + at, 1 << 60, name) for name, at in free.items()]
+        self.module.bindings = sorted(adopted) + self.module.bindings
+        self.module.names.update(free)
+
+    def _replace(self, scope: Scope) -> None:
+        """Keep those uses of a scope that read variables, and find a replacement for each."""
+        homes = {name: self.home(scope, name) for name in {name for _, _, name in scope.uses}}
+        scope.uses = [use for use in scope.uses if homes[use[2]] is not None]
+        bindings, passed, count = scope.bindings, 0, len(scope.bindings)
+        outer: dict[str, str | None] = {}
+        for node, at, name in scope.uses:  # in the order of the text, so that one finger follows
+            while passed < count and bindings[passed][0] <= at:
+                passed += 1
+            other = scope.nearest(at, passed, name)
+            if other is None:
+                if name not in outer:
+                    outer[name] = self._outer_nearest(scope, name)
+                other = outer[name]
+            if other is not None:
+                self.replacement[id(node)] = other
+
+    def _outer_nearest(self, scope: Scope, name: str) -> str | None:
+        """Return the variable of the scopes around that was bound last where ``scope`` begins."""
+        shadowed = set(scope.names)
+        at, here = scope.start, scope.parent
+        while here is not None:
+            if not here.is_class:
+                before = bisect_right(here.bindings, (at, 1 << 61))
+                if (found := here.nearest(at, before, name, shadowed)) is not None:
+                    return found
+                shadowed |= here.names
+            at, here = here.start, here.parent
+        return None
+
+    def owner(self, scope: Scope, name: str) -> Scope | None:
+        """Return the scope whose name it is, None where no scope binds it."""
+        at: Scope | None = self.module if name in scope.outward else scope
+        while at is not None:
+            if name in at.names and (at is scope or not at.is_class):
+                return at
+            at = at.parent
+        return None
+
+    def home(self, scope: Scope, name: str) -> Scope | None:
+        """Return the scope whose variable it is, None where it is no variable."""
+        owner = self.owner(scope, name)
+        return None if owner is None or name in owner.unfit else owner
+
+
+def variables(source: Source) -> Variables:
+    """Return the variables of a source, worked out once."""
+    found = source.memo.get("variables")
+    if found is None:
+        found = source.memo["variables"] = Variables(source)
+    return found  # type: ignore[return-value]
+
+
+def _may_be_variable(name: str) -> bool:
+    return name not in BUILTINS and name not in MODULE_NAMES and not (name.startswith("__") and name.endswith("__"))
+
+
+_Role = Callable[["_Pass", cst.Name, Any], None]
+
+
+class _Pass:
+    """The walk over all nodes that fills the scopes."""
+
+    def __init__(self, source: Source, into: Variables) -> None:
+        self.source, self.into = source, into
+        size = len(source.text) + 1
+        self.scopes: list[tuple[int, Scope]] = [(size, into.module)]
+        self.blocks: list[int] = [size]
+        self.statement_end = 0
+
+    def run(self) -> None:  # noqa: C901, PLR0912 - one loop over a hundred thousand nodes; calls would double its time
+        """Walk the nodes once, in the order of the text."""
+        source = self.source
+        starts, ends, parents, nodes = source.starts, source.ends, source.parents, source.nodes
+        scopes, blocks = self.scopes, self.blocks
+        name, attribute, arg, call = cst.Name, cst.Attribute, cst.Arg, cst.Call
+        roles, events = _ROLES.get, _EVENTS
+        end, read = scopes[-1][0], scopes[-1][1].uses.append
+        passed = imported = 0  # behind an annotation or type alias; behind an import
+        for i, node in enumerate(nodes):
+            kind = type(node)
+            if kind is name:
+                above: Any = nodes[parents[i]]
+                above_kind = type(above)
+                # The parents that half of all names have are handled here, for speed.
+                if above_kind is attribute:
+                    if above.attr is node:
+                        continue
+                    role: _Role | None = None if starts[i] >= imported else _spoiled
+                elif above_kind is arg:
+                    if above.keyword is node:
+                        continue
+                    role = None
+                elif above_kind is call:
+                    continue
+                else:
+                    role = roles(above_kind)
+                start = starts[i]
+                if start < passed:
+                    continue
+                if start >= end:
+                    while start >= scopes[-1][0]:
+                        scopes.pop()
+                    end, read = scopes[-1][0], scopes[-1][1].uses.append
+                if role is None:
+                    read((node, start, node.value))  # type: ignore[attr-defined,arg-type]
+                    continue
+                while start >= blocks[-1]:
+                    blocks.pop()
+                role(self, node, above)  # type: ignore[arg-type]
+            elif kind in events:
+                if kind in _SMALL:
+                    self.statement_end = ends[i]
+                    if kind in _IMPORTS:
+                        imported = ends[i]
+                elif kind in _TYPES:
+                    passed = max(passed, ends[i])
+                else:
+                    if kind in _SUITES:
+                        self._enter(i, nodes[parents[i]])
+                    else:
+                        self._open(i, node)
+                    end, read = scopes[-1][0], scopes[-1][1].uses.append
+
+    def _open(self, i: int, node: Any) -> None:
+        """Make the scope of a function or lambda; a lambda's begins here, a function's at its block."""
+        start, end = self.source.starts[i], self.source.ends[i]
+        while start >= self.scopes[-1][0]:
+            self.scopes.pop()
+        scope = self.into.scopes[id(node)] = Scope(start, self.scopes[-1][1])
+        if type(node) is cst.Lambda:
+            self.scopes.append((end, scope))
+
+    def _enter(self, i: int, owner: cst.CSTNode) -> None:
+        """Enter a block, and the scope of the function or class whose it is."""
+        start, end = self.source.starts[i], self.source.ends[i]
+        while start >= self.blocks[-1]:
+            self.blocks.pop()
+        self.blocks.append(end)
+        while start >= self.scopes[-1][0]:
+            self.scopes.pop()
+        if type(owner) is cst.FunctionDef:
+            self.scopes.append((end, self.into.scopes[id(owner)]))
+        elif type(owner) is cst.ClassDef:
+            scope = self.into.scopes[id(owner)] = Scope(start, self.scopes[-1][1], is_class=True)
+            self.scopes.append((end, scope))
+
+    @property
+    def scope(self) -> Scope:
+        """The scope that the walk is in."""
+        return self.scopes[-1][1]
+
+    def bind(self, name: str, start: int, end: int, scope: Scope | None = None) -> None:
+        """Note that ``name`` is bound between two bytes."""
+        scope = scope or self.scope
+        scope.names.add(name)
+        if start < end:
+            scope.bindings.append(Binding(start, end, name))
+
+    def spoil(self, name: str) -> None:
+        """Note that ``name`` is no variable here, or not reliably bound."""
+        self.scope.names.add(name)
+        self.scope.unfit.add(name)
+
+
+def _read(walk: _Pass, node: cst.Name, _above: Any) -> None:
+    walk.scope.uses.append((node, walk.source.span(node).start, node.value))
+
+
+def _ignored(_walk: _Pass, _node: cst.Name, _above: Any) -> None:
+    """Names that are neither read nor bound: attributes, keywords, callees."""
+
+
+def _spoiled(walk: _Pass, node: cst.Name, _above: Any) -> None:
+    walk.spoil(node.value)
+
+
+def _unless(field_name: str, otherwise: _Role = _ignored) -> _Role:
+    """Return a role: what stands in one field of the parent is ``otherwise``, the rest is read."""
+
+    def role(walk: _Pass, node: cst.Name, above: Any) -> None:
+        (otherwise if getattr(above, field_name) is node else _read)(walk, node, above)
+
+    return role
+
+
+def _parameter(walk: _Pass, node: cst.Name, above: Any) -> None:
+    if above.name is not node:
+        _read(walk, node, above)
+        return
+    source = walk.source
+    owner: Any = next(a for a in source.ancestors(above) if isinstance(a, (cst.FunctionDef, cst.Lambda)))
+    start, end = source.span(owner.body)
+    walk.bind(node.value, start, max(end, start + 1), walk.into.scopes[id(owner)])
+
+
+def _assigned(walk: _Pass, node: cst.Name, _above: Any) -> None:
+    walk.bind(node.value, walk.statement_end, walk.blocks[-1])
+
+
+def _annotated(walk: _Pass, node: cst.Name, above: Any) -> None:
+    if above.target is not node:
+        _read(walk, node, above)
+    elif above.value is None:
+        walk.scope.names.add(node.value)
+    else:
+        _assigned(walk, node, above)
+
+
+def _augmented(walk: _Pass, node: cst.Name, above: Any) -> None:
+    if above.target is not node:
+        _read(walk, node, above)
+    else:
+        walk.scope.names.add(node.value)
+
+
+def _looped(walk: _Pass, node: cst.Name, loop: Any) -> None:
+    walk.bind(node.value, *walk.source.span(loop.body))
+
+
+def _comprehended(walk: _Pass, node: cst.Name, loop: cst.CompFor) -> None:
+    """Bind a comprehension's variable in what it collects, and behind its own iterable."""
+    source = walk.source
+    whole: Any = next(a for a in source.ancestors(loop) if not isinstance(a, cst.CompFor))
+    start, end = source.span(whole)
+    walk.bind(node.value, start, source.span(whole.for_in).start)
+    walk.bind(node.value, source.outer(loop.iter).end, end)
+
+
+def _in_display(walk: _Pass, node: cst.Name, above: Any) -> None:
+    """Bind or read a name in a tuple or list, by what the outermost display is."""
+    if not is_target(node, walk.source):
+        _read(walk, node, above)
+        return
+    for outer in walk.source.ancestors(node):
+        role = _TARGETS.get(type(outer))
+        if role is not None:
+            role(walk, node, outer)
+            return
+        if isinstance(outer, cst.Del):
+            break
+    walk.spoil(node.value)
+
+
+def _named_as(walk: _Pass, node: cst.Name, above: Any) -> None:
+    source = walk.source
+    holder: Any = source.parent(above)
+    if isinstance(holder, cst.WithItem):
+        statement: Any = source.parent(holder)
+        walk.bind(node.value, source.span(statement.body).start, walk.blocks[-1])
+    elif isinstance(holder, (cst.ExceptHandler, cst.ExceptStarHandler)):
+        walk.bind(node.value, *source.span(holder.body))
+    else:
+        walk.spoil(node.value)  # an imported module, most often
+
+
+def _in_loop(role: _Role) -> _Role:
+    def either(walk: _Pass, node: cst.Name, above: Any) -> None:
+        (role if above.target is node else _read)(walk, node, above)
+
+    return either
+
+
+def _captured(walk: _Pass, node: cst.Name, _above: Any) -> None:
+    case: Any = next(a for a in walk.source.ancestors(node) if isinstance(a, cst.MatchCase))
+    walk.bind(node.value, *walk.source.span(case.body))
+
+
+def _outward(walk: _Pass, node: cst.Name, above: Any) -> None:
+    if isinstance(walk.source.parent(above), cst.Global):
+        walk.scope.outward.add(node.value)
+    else:
+        walk.spoil(node.value)
+
+
+_SMALL = {
+    cst.Assign, cst.AnnAssign, cst.AugAssign, cst.Expr, cst.Return, cst.Raise, cst.Assert, cst.Del, cst.Import,
+    cst.ImportFrom, cst.Global, cst.Nonlocal, cst.Pass, cst.Break, cst.Continue,
+}  # fmt: skip
+_TARGETS: dict[type[cst.CSTNode], _Role] = {
+    cst.AssignTarget: _assigned, cst.For: _looped, cst.CompFor: _comprehended, cst.AsName: _named_as,
+}  # fmt: skip
+_SUITES = {cst.IndentedBlock, cst.SimpleStatementSuite}
+_IMPORTS = {cst.Import, cst.ImportFrom}
+_TYPES = {cst.Annotation, cst.TypeAlias}
+_EVENTS = _SMALL | _SUITES | _TYPES | {cst.FunctionDef, cst.Lambda}
+_ROLES: dict[type[cst.CSTNode], _Role] = {
+    cst.Decorator: _ignored,
+    cst.Param: _parameter,
+    cst.FunctionDef: _spoiled,
+    cst.ClassDef: _spoiled,
+    cst.ImportAlias: _spoiled,
+    cst.ImportFrom: _ignored,
+    cst.AsName: _named_as,
+    cst.NameItem: _outward,
+    cst.NamedExpr: _unless("target", _spoiled),
+    cst.AssignTarget: _assigned,
+    cst.AnnAssign: _annotated,
+    cst.AugAssign: _augmented,
+    cst.For: _in_loop(_looped),
+    cst.CompFor: _in_loop(_comprehended),
+    cst.Element: _in_display,
+    cst.StarredElement: _in_display,
+    cst.Del: _spoiled,
+    cst.MatchAs: _captured,
+    cst.MatchStar: _captured,
+    cst.MatchMapping: _captured,
+    cst.MatchOrElement: _ignored,
+    cst.MatchClass: _ignored,
+    cst.MatchKeywordElement: _ignored,
+    cst.MatchValue: _ignored,
+    cst.MatchSingleton: _ignored,
+    cst.TypeAlias: _spoiled,
+    cst.TypeVar: _ignored,
+    cst.TypeVarTuple: _ignored,
+    cst.ParamSpec: _ignored,
+}

@@ -1,0 +1,365 @@
+"""A Python source, decoded and parsed once, that knows every node's byte span and parent."""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import gc
+import io
+import re
+import sys
+import threading
+import tokenize
+import warnings
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from functools import cached_property, reduce
+from typing import TypeVar
+
+import libcst as cst
+from libcst._nodes.base import CSTNode
+
+from astmut.model import Span, Text
+from astmut.spans import Recording, record
+
+T = TypeVar("T")
+_new = tuple.__new__  # a third of what a call of the named tuple costs; spans are made by the hundred thousand
+Key = cst.CSTNode | Span
+
+FUTURE_FLAGS = reduce(int.__or__, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
+BOM = "\ufeff"
+_BLANKS = (b" ", b"\t", b"\f", b"\r", b"\n")
+_COOKIE = re.compile(rb"\A(?:.*\n)?[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+
+# libcst parses and frees trees by native recursion: `a.b.b.b` 6,000 attributes long ends a process with the usual
+# 8 MiB of stack, 3,000 do not. Python's own compiler refuses most such texts, but not all. Where a text could nest
+# so deeply, the work is done on a larger stack (not always, as the memory of a new thread costs a tenth of a parse).
+LONG_LINE = 4_096
+MANY_LINKS = 1_000
+_LINK = re.compile(r"\n[ \t]*(?:[-.+*/%|&^@\"']|and\b|or\b|elif\b)")
+_LINKS_BEFORE_LINE_END = ("+", "-", "*", "/", "%", "|", "&", "@", "or", "and", ")(", "][")
+DEEP_STACK = 512 * 1024 * 1024
+DEEP_RECURSION = 100_000
+_stack_size_lock = threading.Lock()
+
+# Nodes whose span holds white space beside a token of so many bytes, at the span's start, or its end if negative.
+_STRINGS = {cst.SimpleString, cst.FormattedString, cst.TemplatedString}
+_OWN_TOKENS: dict[type[cst.CSTNode], int] = {
+    cst.LeftSquareBracket: 1, cst.LeftCurlyBrace: 1, cst.LeftParen: 1,
+    cst.Plus: 1, cst.Minus: 1, cst.BitInvert: 1, cst.Not: 3,
+    cst.RightSquareBracket: -1, cst.RightCurlyBrace: -1, cst.RightParen: -1,
+}  # fmt: skip
+
+
+class ParseError(ValueError):
+    """The one error that input code can cause: it cannot be read, decoded or parsed.
+
+    ``reason`` says why, ``line`` where (from 1, None where no line is to blame), ``path`` in which file.
+    """
+
+    def __init__(self, reason: str, line: int | None = None, path: str | None = None) -> None:
+        """Keep the three parts; ``str()`` puts them together as ``path:line: reason``."""
+        super().__init__(reason, line, path)
+        self.reason, self.line, self.path = reason, line, path
+
+    def __str__(self) -> str:
+        """Return ``path:line: reason``, without the parts that are not known."""
+        where = ":".join(str(part) for part in (self.path, self.line) if part is not None)
+        return f"{where}: {self.reason}" if where else self.reason
+
+
+class Source:
+    """One parsed program. Everything a rule may ask: spans, parents, text of nodes.
+
+    Offsets are utf-8 bytes of the decoded text. A file's byte order mark is no part of it: ``encode`` puts it back.
+    ``defect`` is empty, or says why Python does not compile a text that it parses
+    (a ``return`` outside a function, say). Raises ``ParseError`` for everything else that is wrong with the text.
+    """
+
+    def __init__(self, text: str | bytes, path: str | None = None) -> None:
+        """Parse ``text``: ``compile`` as the gate, then libcst, then one printing pass for the spans."""
+        self.path = path
+        self.memo: dict[str, object] = {}  # what other modules worked out about this source, by their own keys
+        try:
+            self.coding, value = ("utf-8", text) if isinstance(text, str) else _decode(text)
+            self.text = Text(value)
+            self.flags, self.defect = _gate(value)
+            with collector_off(), _ValidationOff():
+                self.origin = len(BOM.encode()) if value.startswith(BOM) else 0  # where the program begins
+                self.module, recording = _parse(self.text, self.origin)
+                self.nodes, self.starts, self.ends, self.parents, _ = recording
+                # By identity: the hash of a libcst node is a Python function, three times as slow.
+                self._numbers = {id(node): number for number, node in enumerate(self.nodes)}
+        except ParseError as error:
+            error.path = path
+            raise
+        except UnicodeEncodeError as error:
+            raise ParseError(f"no file can hold this text: {error.reason}", path=path) from None
+
+    @cached_property
+    def strings_over_lines(self) -> list[Span]:
+        """The spans of the outermost strings that hold a line end, in order."""
+        spans: list[Span] = []
+        behind = -1
+        for node, start, end in zip(self.nodes, self.starts, self.ends, strict=True):
+            if type(node) in _STRINGS and start >= behind:
+                text = self.text.cut(start, end)
+                if "\n" in text or "\r" in text:
+                    spans.append(Span(start, end))
+                    behind = end
+        return spans
+
+    def encode(self, text: str) -> bytes:
+        """Return ``text`` as bytes in the coding that the source was read in, byte order mark included."""
+        return text.encode(self.coding)
+
+    def number(self, node: cst.CSTNode) -> int:
+        """Return the place of ``node`` in ``nodes``, ``starts``, ``ends`` and ``parents``."""
+        return self._numbers[id(node)]
+
+    def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
+        """Return the node that ``node`` stands in, None for the module."""
+        at = self.parents[self._numbers[id(node)]]
+        return None if at < 0 else self.nodes[at]
+
+    def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+        """Yield the nodes around ``node``, from its parent to the module."""
+        at = self.parents[self._numbers[id(node)]]
+        while at >= 0:
+            yield self.nodes[at]
+            at = self.parents[at]
+
+    def span(self, node: cst.CSTNode) -> Span:
+        """Return the bytes of ``node`` as libcst counts them: without its own parentheses."""
+        at = self._numbers[id(node)]
+        return _new(Span, (self.starts[at], self.ends[at]))
+
+    def outer(self, node: cst.CSTNode) -> Span:
+        """Return the bytes of ``node`` together with its own parentheses."""
+        numbers = self._numbers
+        lpar = getattr(node, "lpar", None)
+        if lpar:
+            return Span(self.starts[numbers[id(lpar[0])]], self.ends[numbers[id(node.rpar[-1])]])  # type: ignore[attr-defined]
+        at = numbers[id(node)]
+        return _new(Span, (self.starts[at], self.ends[at]))
+
+    def place(self, key: Key) -> Span:
+        """Return the bytes that an edit of ``key`` replaces.
+
+        That is the node's span, but for brackets and unary operators, which own white space, the token alone.
+        """
+        if type(key) is Span:
+            return key
+        at = self._numbers[id(key)]
+        start, end = self.starts[at], self.ends[at]
+        size = _OWN_TOKENS.get(type(key))  # type: ignore[arg-type]
+        if size is None:
+            return _new(Span, (start, end))
+        return Span(start, start + size) if size > 0 else Span(end + size, end)
+
+    def code(self, node: cst.CSTNode) -> str:
+        """Return the text of ``node`` without its own parentheses."""
+        at = self._numbers[id(node)]
+        return self.text.cut(self.starts[at], self.ends[at])
+
+
+def _decode(data: bytes) -> tuple[str, str]:
+    """Return coding and text of a file's bytes, by its byte order mark or coding cookie."""
+    coding = "utf-8"
+    try:
+        coding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+    except (SyntaxError, LookupError) as error:
+        if _COOKIE.search(
+            data.removeprefix(BOM.encode())
+        ):  # without one, the decoding below says where the bad byte is
+            raise ParseError(f"cannot be decoded: {error}", 1) from None
+    try:
+        text = data.decode(coding)
+        same = coding in {"utf-8", "utf-8-sig"} or text.encode(coding) == data
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ParseError(f"not {error.encoding}: {error.reason} at byte {error.start}", line) from None
+    except (LookupError, UnicodeError) as error:
+        raise ParseError(f"cannot be decoded: {error}", 1) from None
+    if text.startswith(BOM):
+        raise ParseError("two byte order marks", 1)
+    if not same:
+        raise ParseError(f"its coding {coding} does not give the same bytes back", 1)
+    return coding, text
+
+
+def _gate(text: str) -> tuple[int, str]:
+    """Return the ``__future__`` flags of a text that Python parses, and why it does not compile, if so."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            text = text.removeprefix(BOM)
+            try:
+                code = compile(text, "<source>", "exec", 0, dont_inherit=True, optimize=0)
+            except SyntaxError as error:
+                ast.parse(text)
+                return 0, f"{error.msg} (line {error.lineno})"
+    except SyntaxError as error:
+        raise ParseError(f"not Python {sys.version_info[0]}.{sys.version_info[1]}: {error.msg}", error.lineno) from None
+    except RecursionError:
+        raise ParseError("nested too deeply for Python's own compiler") from None
+    except MemoryError:
+        raise ParseError("nested too deeply for Python's own parser, or too large for the memory") from None
+    except (ValueError, OverflowError) as error:
+        raise ParseError(f"not Python: {error}") from None
+    return code.co_flags & FUTURE_FLAGS, ""
+
+
+def _parse(text: Text, origin: int) -> tuple[cst.Module, Recording]:
+    """Return libcst's tree of a text and the record of its printing, checked against the text."""
+
+    def parse() -> tuple[cst.Module, Recording]:
+        module = cst.parse_module(value)
+        return module, record(module, ascii_only=text.data is None, origin=origin)
+
+    value = text.value.removeprefix(BOM)
+    try:
+        if len(value) > LONG_LINE and _may_be_deep(value):
+            module, recording = deeply(parse)
+        else:
+            try:
+                module, recording = parse()
+            except RecursionError:
+                module, recording = deeply(parse)
+    except cst.ParserSyntaxError as error:
+        raise ParseError(f"libcst cannot parse it: {error.message}", error.raw_line) from None
+    except RecursionError:
+        raise ParseError("nested too deeply for libcst") from None
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # pyo3's, which is no Exception and cannot be imported
+            raise ParseError(f"libcst panicked: {error}") from None
+        raise
+    if recording.printed == value:
+        return module, recording
+    return module, _aligned(recording, value.encode(), origin)
+
+
+def _may_be_deep(value: str) -> bool:
+    """Whether a text could nest thousands deep: in one long line, or over many lines that continue others."""
+    lines = value.split("\n")
+    if len(max(lines, key=len)) > LONG_LINE:
+        return True
+    if len(lines) < MANY_LINKS:
+        return False
+    links = sum(value.count(f"{link}\n") for link in _LINKS_BEFORE_LINE_END)
+    return links > MANY_LINKS or len(_LINK.findall(value)) > MANY_LINKS
+
+
+def deeply(work: Callable[[], T]) -> T:
+    """Return what ``work`` returns, run on a large stack of its own with room for deep recursion."""
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the caller's thread
+            failure.append(error)
+
+    with _stack_size_lock:
+        limit, size = sys.getrecursionlimit(), threading.stack_size(DEEP_STACK)
+        sys.setrecursionlimit(max(limit, DEEP_RECURSION))
+        try:
+            thread = threading.Thread(target=run, name="astmut-deep")
+            thread.start()
+            thread.join()
+        except RuntimeError:  # no room for such a stack: the ordinary one has to do
+            run()
+        finally:
+            threading.stack_size(size)
+            sys.setrecursionlimit(limit)
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+class collector_off:  # noqa: N801 - used as a function; a class costs a snippet less than a generator does
+    """Keep the cyclic collector from walking a growing tree again and again: up to a quarter of the parse.
+
+    The tree has no cycles. At the end it is put into the oldest generation (freeze and unfreeze only join
+    lists), or the next young collection would walk all of it once more.
+    """
+
+    def __enter__(self) -> None:
+        """Switch the collector off, if it is on."""
+        self.was_on = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        """Switch it on again, if it was on."""
+        if self.was_on:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
+            gc.enable()
+
+
+class _ValidationOff:
+    """Keep libcst from validating each node as it is made: a seventh of the parse.
+
+    The validation is for people who build trees by hand. Here Python has compiled the text already, and what libcst
+    prints is compared with it. Other threads that make nodes meanwhile go without the validation too.
+    """
+
+    lock = threading.Lock()
+    parses = 0
+    validation = CSTNode.__post_init__
+
+    def __enter__(self) -> None:
+        """Take the validation out for the first parse in progress."""
+        with self.lock:
+            _ValidationOff.parses += 1
+            CSTNode.__post_init__ = _no_validation  # type: ignore[assignment,method-assign]
+
+    def __exit__(self, *_: object) -> None:
+        """Put it back behind the last."""
+        with self.lock:
+            _ValidationOff.parses -= 1
+            if not self.parses:
+                CSTNode.__post_init__ = _ValidationOff.validation  # type: ignore[method-assign]
+
+
+def _no_validation(_node: CSTNode) -> None:
+    """Stand in for the validation of a node."""
+
+
+def _aligned(recording: Recording, actual: bytes, origin: int) -> Recording:
+    """Return the record with its spans moved to where the tokens stand in the actual text.
+
+    libcst drops a blank here and there (before the colon of ``except A :``), or blank lines at the end. Where printed
+    and actual text differ by such blanks alone, each loss moves what follows; anything else raises ``ParseError``.
+    """
+    printed = recording.printed.encode()
+    at, shift = 0, 0
+    losses, shifts = [], [0]
+    while (at := _first_difference(printed, at, actual, at + shift)) < len(printed) or at + shift < len(actual):
+        lost = 0
+        while actual[at + shift + lost : at + shift + lost + 1] in _BLANKS:
+            lost += 1
+            if actual[at + shift + lost : at + shift + lost + 1] == printed[at : at + 1]:
+                break
+        else:
+            raise ParseError("libcst does not print this text back as it was", actual.count(b"\n", 0, at + shift) + 1)
+        shift += lost
+        losses.append(at + origin)
+        shifts.append(shift)
+    starts = [start + shifts[bisect_right(losses, start)] for start in recording.starts]
+    ends = [end + shifts[bisect_left(losses, end)] for end in recording.ends]
+    return recording._replace(starts=starts, ends=ends, printed=actual.decode())
+
+
+def _first_difference(a: bytes, i: int, b: bytes, j: int) -> int:
+    """Return the offset in ``a``, from ``i``, of the first byte that differs from ``b`` from ``j``."""
+    step = 4096
+    while step:
+        while a[i : i + step] == b[j : j + step] and (i < len(a) or j < len(b)):
+            if i >= len(a) or j >= len(b):
+                break
+            i, j = i + min(step, len(a) - i), j + min(step, len(b) - j)
+        step //= 8
+    return i

@@ -1,0 +1,50 @@
+"""String literals as rules need them: how long, and what number can stand in their place."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+
+import libcst as cst
+
+from astmut.source import Source
+from astmut.surroundings import in_literal_type, is_docstring
+
+
+def string_length(node: cst.SimpleString | cst.ConcatenatedString, source: Source) -> int | None:
+    """Return the number of characters of a string's value.
+
+    None for bytes, for a docstring, for what holds an f-string, for one part of strings written side by side, and
+    for an argument of ``Literal[...]``.
+    """
+    if type(source.parent(node)) is cst.ConcatenatedString or is_docstring(node, source):
+        return None
+    return None if in_literal_type(node, source) else _length(node)
+
+
+def _length(node: cst.BaseExpression) -> int | None:
+    total = 0
+    while isinstance(node, cst.ConcatenatedString):  # leans to the right, thousands deep in a table of texts
+        part = _length(node.left)
+        if part is None:
+            return None
+        total += part
+        node = node.right
+    if not isinstance(node, cst.SimpleString):
+        return None
+    text = node.value
+    bare = text.lstrip("rRuUbB")
+    prefix = text[: len(text) - len(bare)].lower()
+    if "b" in prefix:
+        return None
+    if ("\\" in text and "r" not in prefix) or "\r" in text:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about escapes that Python does not know
+            return total + len(ast.literal_eval(text))
+    return total + len(bare) - (6 if bare[:3] in {'"""', "'''"} else 2)
+
+
+def in_place_of_string(node: cst.SimpleString | cst.ConcatenatedString, source: Source, number: str) -> str:
+    """Return a number as it can stand for a string: ``5.join`` would not be Python."""
+    above = source.parent(node)
+    return f"({number})" if type(above) is cst.Attribute and not node.lpar else number

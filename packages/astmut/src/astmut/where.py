@@ -1,0 +1,130 @@
+"""Which part of a source is asked for: lines, a function by name, and what ``# astmut: skip`` leaves out."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+
+import libcst as cst
+from rapidfuzz import process
+
+from astmut.model import Span
+from astmut.source import Source
+
+_SKIP = re.compile(r"#\s*astmut:\s*skip(?P<file>-file)?(?![\w-])")
+_STATEMENTS = (cst.BaseCompoundStatement, cst.SimpleStatementLine)
+
+Wanted = Callable[[int, int], bool]
+
+
+class UnknownFunctionError(LookupError):
+    """A source has no function or class of this qualified name; the message suggests the nearest that it has."""
+
+
+def wanted(source: Source, lines: Iterable[tuple[int, int]] = (), function: str | None = None) -> Wanted | None:
+    """Return a test of nodes by start and end, None where every node is wanted.
+
+    A node is wanted where it begins: in one of ``lines`` (first and last line, from 1), in ``function`` (a
+    qualified name such as ``Class.method``; a class means all of it), and not under a skip comment.
+    Raises ``UnknownFunctionError`` where there is no such function.
+    """
+    tests: list[list[Span]] = []
+    if ranges := list(lines):
+        tests.append(sorted(_line_spans(source, ranges)))
+    if function is not None:
+        tests.append(function_spans(source, function))
+    skipped = skipped_spans(source)
+    if not tests and not skipped:
+        return None
+
+    def test(start: int, _end: int) -> bool:
+        inside = all(any(a <= start < b for a, b in spans) for spans in tests)
+        return inside and not any(a <= start < b for a, b in skipped)
+
+    return test
+
+
+def _line_spans(source: Source, ranges: Iterable[tuple[int, int]]) -> Iterator[Span]:
+    starts = [*source.text.line_starts(), len(source.text) + 1]
+    last = len(starts) - 1
+    for a, b in ranges:
+        first, behind = max(a, 1) - 1, min(b, last)
+        if first < behind:
+            yield Span(starts[first], starts[behind])
+
+
+def function_spans(source: Source, name: str) -> list[Span]:
+    """Return the spans of all functions or classes with this qualified name, decorators included."""
+    wanted_name = name.replace("<locals>.", "")
+    known: dict[str, list[Span]] = {}
+    for node in source.nodes:
+        if isinstance(node, (cst.FunctionDef, cst.ClassDef)):
+            outer = [a.name.value for a in source.ancestors(node) if isinstance(a, (cst.FunctionDef, cst.ClassDef))]
+            known.setdefault(".".join([*reversed(outer), node.name.value]), []).append(_statement_span(source, node))
+    if wanted_name not in known:
+        near = process.extractOne(wanted_name, list(known), score_cutoff=60)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UnknownFunctionError(f"no function or class named {name!r}{hint}")
+    return known[wanted_name]
+
+
+def skipped_spans(source: Source) -> list[Span]:
+    """Return what skip comments leave out.
+
+    ``# astmut: skip`` behind a statement means that statement; behind the header of a compound statement all of
+    it; on a line of its own the statement that follows. ``# astmut: skip-file`` means the whole text.
+    """
+    if _SKIP.search(source.text.value) is None:
+        return []
+    spans: list[Span] = []
+    for line, column, comment in _comments(source.text.value):
+        if (match := _SKIP.match(comment)) is None:
+            continue
+        if match["file"]:
+            return [Span(0, len(source.text) + 1)]
+        spans += _skipped_by(source, line, alone=not column)
+    return spans
+
+
+def _comments(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield line, text before it and text of each comment (a ``#`` in a string is none)."""
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text.removeprefix("\ufeff"), newline="").readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.line[: token.start[1]].strip(), token.string
+    except (tokenize.TokenError, SyntaxError):  # the tokenizer is stricter than the compiler in odd corners
+        return
+
+
+def _skipped_by(source: Source, line: int, *, alone: bool) -> Iterator[Span]:
+    """Yield the outermost statement that a skip comment on ``line`` speaks of."""
+    lines = source.text.line_starts()
+    following: Span | None = None
+    for at, node in enumerate(source.nodes):
+        if not isinstance(node, _STATEMENTS):
+            continue
+        span = _statement_span(source, node)
+        first = bisect_right(lines, span.start)
+        if alone:
+            if first > line:
+                following = span
+                break
+            continue
+        body = getattr(node, "body", None)
+        header = source.span(body).start - 1 if isinstance(body, cst.IndentedBlock) else source.ends[at]
+        last = bisect_right(lines, header) - isinstance(body, cst.IndentedBlock)
+        if first <= line <= max(first, last):
+            yield span
+            return
+    if following is not None:
+        yield following
+
+
+def _statement_span(source: Source, node: cst.CSTNode) -> Span:
+    """Return the span of a statement from its first decorator on."""
+    start, end = source.span(node)
+    decorators = getattr(node, "decorators", ())
+    return Span(min(start, source.span(decorators[0]).start) if decorators else start, end)

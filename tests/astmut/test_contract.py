@@ -1,0 +1,642 @@
+"""The contract of a mutant, over real code and in both directions, worked out anew from the texts with `ast`.
+
+Nothing here asks the engine whether a mutant is good: whole texts are compiled and whole trees are compared.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+import sysconfig
+import tokenize
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import astmut
+from astmut.check import Checker
+
+STDLIB = Path(sysconfig.get_path("stdlib"))
+ROOT = Path(__file__).parents[2]
+# Small files of many kinds, so that compiling each of hundreds of mutants as a whole stays cheap.
+FILES = [
+    *(STDLIB / name for name in ("abc.py", "bisect.py", "colorsys.py", "copy.py", "fnmatch.py", "graphlib.py")),
+    *(STDLIB / name for name in ("linecache.py", "nturl2path.py", "quopri.py", "reprlib.py", "sched.py", "queue.py")),
+    ROOT / "benchmarks" / "common.py",
+    ROOT / "packages" / "astmut" / "src" / "astmut" / "layout.py",
+]
+MODES = ("each", "together", "sample")
+PER_FILE = 50  # mutants of a file that are compiled and compared as a whole
+
+
+def tree(text: str) -> str | None:
+    """The whole text's tree without positions; None where Python does not compile it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            compile(text, "<whole>", "exec", dont_inherit=True, optimize=0)
+            return ast.dump(ast.parse(text))
+        except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
+            return None
+
+
+def made(text: str, edits: Sequence[astmut.Edit]) -> str:
+    """Make edits from the last to the first, so that no offset moves: not how the engine does it."""
+    data = text.encode()
+    for (start, end), new in reversed(edits):
+        data = data[:start] + new.encode() + data[end:]
+    return data.decode()
+
+
+def some(mutants: list[astmut.Mutant], seed: str) -> list[astmut.Mutant]:
+    return random.Random(seed).sample(mutants, min(PER_FILE, len(mutants)))
+
+
+@cache
+def source_of(path: Path) -> astmut.Source:
+    return astmut.Source(path.read_bytes())
+
+
+def mutants_of(path: Path, mode: str, stats: astmut.Stats | None = None) -> list[astmut.Mutant]:
+    return list(astmut.mutate(source_of(path), mode=mode, count=40 if mode == "sample" else None, stats=stats))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_mutants_are_python_changed_and_all_different(path: Path, mode: str) -> None:
+    mutants = mutants_of(path, mode)
+    assert len({mutant.text for mutant in mutants}) == len(mutants)
+    trees = [tree(mutant.text) for mutant in some(mutants, f"{path.name} {mode}")]
+    assert trees
+    assert None not in trees
+    assert len({tree(source_of(path).text.value), *trees}) == 1 + len(trees)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_nothing_changes_outside_the_edits_and_revert_is_exact(path: Path, mode: str) -> None:
+    text = source_of(path).text.value
+    for mutant in mutants_of(path, mode):
+        spans = [edit.span for edit in mutant.edits]
+        assert all(a.end <= b.start for a, b in pairwise(spans)), mutant
+        assert spans[0].start >= 0
+        assert spans[-1].end <= len(text.encode())
+        assert all(mutant.origin.cut(*span) != new for span, new in mutant.edits), f"an edit of nothing: {mutant}"
+        assert mutant.text == made(text, mutant.edits)
+        assert made(mutant.text, mutant.inverse) == text
+        assert astmut.revert(mutant) == text
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_refused_sites_are_refused_for_a_reason(path: Path) -> None:
+    source, stats = source_of(path), astmut.Stats()
+    accepted = mutants_of(path, "each", stats)
+    taken = {(mutant.rule, mutant.edits) for mutant in accepted}
+    refused = [site for site in astmut.sites(source) if (site.rule, site.edits) not in taken]
+    for site in refused:
+        after = tree(made(source.text.value, site.edits))
+        if after is None or after == tree(source.text.value):
+            continue
+        near = (m for m in accepted if m.edits[0].span.start <= site.edits[-1].span.end)
+        assert any(tree(m.text) == after for m in near), f"refused without need: {site}"
+
+
+@pytest.mark.parametrize("mode", ["each", "sample"])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_sites_are_mutants_and_refusals(path: Path, mode: str) -> None:
+    stats = astmut.Stats()
+    everything = astmut.mutate(source_of(path), mode=mode, stats=stats, count=10**6)  # type: ignore[arg-type]
+    assert Counter(mutant.rule for mutant in everything) == stats.mutants
+    refused: Counter[str] = Counter()
+    for (rule, _reason), count in stats.refused.items():
+        refused[rule] += count
+    assert stats.mutants + refused == stats.sites
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_together_accounts_for_every_rule_with_sites(path: Path) -> None:
+    stats = astmut.Stats()
+    mutants = mutants_of(path, "together", stats)
+    rules = [mutant.rule for mutant in mutants]
+    assert len(set(rules)) == len(rules)
+    assert Counter(rules) == stats.mutants
+    assert {*rules, *(rule for rule, _ in stats.refused)} == {rule for rule, n in stats.sites.items() if n}
+    assert all(mutant.sites for mutant in mutants)
+
+
+# --- ids ------------------------------------------------------------------------------------------
+
+
+def test_ids_are_unique_and_do_not_depend_on_the_order_of_rules() -> None:
+    text = (STDLIB / "fnmatch.py").read_text("utf-8")
+    names = sorted(astmut.RULES)
+    expected = [mutant.id for mutant in astmut.mutate(text)]
+    assert len(set(expected)) == len(expected)
+    assert all(len(one) == 16 and int(one, 16) >= 0 for one in expected)
+    for seed in range(3):
+        random.Random(seed).shuffle(names)
+        assert [mutant.id for mutant in astmut.mutate(text, rules=names)] == expected
+        drawn = [m.id for m in astmut.mutate(text, rules=names, mode="sample", seed=5, count=30)]
+        assert drawn == [m.id for m in astmut.mutate(text, mode="sample", seed=5, count=30)]
+
+
+def test_ids_do_not_depend_on_the_hash_seed() -> None:
+    code = (
+        "import astmut, json, sys; text = open(sys.argv[1], encoding='utf-8').read(); "
+        "print(json.dumps([m.id for mode in ('each', 'together', 'sample') for m in astmut.mutate(text, mode=mode)]))"
+    )
+    outcomes = []
+    for hash_seed in ("0", "1", "4242"):
+        command = [sys.executable, "-c", code, str(STDLIB / "bisect.py")]
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        outcomes.append(json.loads(run.stdout))
+    assert outcomes[0]
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def test_ids_tell_sources_rules_and_edits_apart() -> None:
+    by_source = {mutant.id for text in ("a < b", "a < b\n", "a <= b") for mutant in astmut.mutate(text)}
+    assert len(by_source) == sum(1 for text in ("a < b", "a < b\n", "a <= b") for _ in astmut.mutate(text))
+
+
+# --- sample ---------------------------------------------------------------------------------------
+
+
+def drawn(seed: int, count: int) -> list[str]:
+    return [m.id for m in astmut.mutate(source_of(STDLIB / "queue.py"), mode="sample", seed=seed, count=count)]
+
+
+def test_a_larger_sample_begins_with_the_smaller_one() -> None:
+    long = drawn(3, 60)
+    assert len(long) == 60
+    assert len(set(long)) == 60
+    for count in (0, 1, 7, 30, 59):
+        assert drawn(3, count) == long[:count]
+
+
+def test_the_seed_changes_the_draw() -> None:
+    assert len({tuple(drawn(seed, 10)) for seed in range(6)}) == 6
+
+
+def test_a_sample_takes_rules_in_turn() -> None:
+    source = source_of(STDLIB / "queue.py")
+    sites = Counter(mutant.rule for mutant in astmut.mutate(source))
+    rules = [mutant.rule for mutant in astmut.mutate(source, mode="sample", count=sites.total())]
+    assert len(rules) == sites.total()
+    left, start = dict(sites), 0
+    while start < len(rules):
+        turn = rules[start : start + sum(n > 0 for n in left.values())]
+        assert sorted(turn) == sorted(rule for rule, n in left.items() if n > 0)
+        for rule in turn:
+            left[rule] -= 1
+        start += len(turn)
+
+
+def test_a_sample_is_drawn_from_what_each_gives() -> None:
+    source = source_of(STDLIB / "queue.py")
+    assert set(drawn(0, 10**6)) == {mutant.id for mutant in astmut.mutate(source)}
+
+
+# --- the check against arbitrary edits ------------------------------------------------------------
+
+PROGRAMS: list[str] = [
+    """from __future__ import annotations
+import os, sys
+x = 1
+def f(a, b=2, *c, d=3, **e):
+    "doc"
+    global x
+    x = a + b
+    if x: y = 1
+    else: y = 2
+    for i in c:
+        if i: continue
+        else: break
+    return x
+class A(object, metaclass=type):
+    "doc"
+    y = [i for i in range(3)]
+    z: int = 3
+    @property
+    def g(self): return self.y
+    def h(self, q):
+        return (lambda k=1: k + q)(2)
+""",
+    """def outer():
+    n = 0
+    def inner(m):
+        nonlocal n
+        n += m
+        print(n)
+        return n
+    class B:
+        n = [n := 1, 2]
+        k = n
+    return inner
+""",
+    """async def gen(a):
+    async for i in a:
+        yield i
+    await a
+    return
+async def co(a):
+    async with a as b, c:
+        return await b
+    x = [await i async for i in a]
+    return x
+def plain(x):
+    y = yield x
+    return y
+""",
+    """while x:
+    try:
+        break
+    except A:
+        continue
+    except:
+        pass
+    finally:
+        y = 1
+else:
+    pass
+with open(a) as f, g(b): pass
+""",
+    """match x:
+    case 1 | 2 if a > b:
+        y = 1
+    case [a, *b]:
+        pass
+    case {"k": v, **r}: z = v
+    case P(a, b=c) as d:
+        def f(): return d
+    case _:
+        pass
+del x[0], y.z
+a = b = c, d = e
+x += 1
+assert x, y
+raise A(b) from c
+""",
+    """@dec(a, b=1)
+@other
+class C(B):
+    @staticmethod
+    @d2(x)
+    def f(a: int, /, b: str = "q", *, c) -> int:
+        def g():
+            return [j for j in a if (k := j)]
+        return g
+    class D:
+        v = 1
+        def m(self):
+            while self:
+                if self.a: break
+            else:
+                return 1
+    async def n(self):
+        return [x async for x in self]
+""",
+    """def f():
+  if a:
+    x = 1
+    if b:
+      y = 2
+    elif c == d and e or not f:
+      z = 3
+    else:
+      del q
+  elif g:
+    pass
+  else:
+    return -1
+x = (a
+     + b # c
+     ); y = 2
+z = f"{a!r:>{b}} {c=}" "d"
+""",
+    """global q
+q = 1
+class E:
+    global w
+    w = 2
+    def f(self):
+        global q
+        q = 3
+        def g():
+            global q
+            del q
+    x = 5
+if q:
+    r = 1
+""",
+    """def f():
+    x = 1
+    def g():
+        nonlocal x
+        x = 2
+    global y
+    y = x == 1
+    z[0] = y
+    return g
+""",
+    """class A:
+    def f(self):
+        x = 1
+    @d
+    def g(self): pass
+    if a:
+        y = 1
+    for i in z:
+        w = i
+        def h(): return i
+    async def k(): pass
+""",
+    # Statements so long that they are judged by element.
+    """result = call(aaaaaaaaaaaaaaaaaaaaaaaaa, [bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, ccccccccccccccccccccccccc == 1],
+    key=value(ddddddddddddddddddddd, *eeeeeeeeeeeeee), **{'fffffffffffffffffffff': gggggggggggggggg if x else y},
+    other={hhhhhhhhhhhhhhhhhhhhhhhhhhhhhhh: iiiiiiiiiiiiiiiiiii, **jjjjjjjjjjjjjjjjjjjj}, more=(kkkkk, *lll, not z))
+(aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbb[ccccccccccccccccccccccc, ddddddddddddddddd], eee.fffffffffff,
+  *gggggggggggggggggggggggggggggggggggg, [hhhhhhhhhhhhhhhhhhhhhhh, iiiiiiiiiiiiiiiiiiiiiiiiii(jjjjjjjjjjjjjjjjjj).kkkkkk],
+  x[lllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllllll]) = mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm
+""",
+]
+if sys.version_info >= (3, 11):
+    PROGRAMS.append("""try:
+    pass
+except* (A, B) as e:
+    x = 1
+    f(a)
+except* C:
+    pass
+def f():
+    for i in j:
+        try: pass
+        except* A: x = i
+""")
+if sys.version_info >= (3, 12):
+    PROGRAMS.append("""type A[T: int, *U, **V] = dict[T, U]
+def f[T: (int, str)](a: T) -> T:
+    x = f"{a['k']} {f'{a}'}"
+    return x
+class C[T](B[T]):
+    def f(self): return T
+""")
+
+LAYOUT = ["\n", "\n    ", "\n        ", "\\\n", "\\", " ", "\t", "\x0c", "#", "# c", ";", "; "]
+SCRAPS = [
+    *("yield", "yield x", "await ", "return x", "return", "x := 1", "(x := 1)", "global x", "global q", "nonlocal n"),
+    *("*", "**", ",", ":", "(", ")", "[", "]", "{", "}", "=", "==", "!=", ".", "->", "@", "-", "...", "'", "'''"),
+    *("not ", "in", "is", "if ", "else", "for i in x", "async ", "lambda: ", "pass", "break", "continue", "from x"),
+    *("import os", "from a import *", "del x", "x", "n", "q", "1", "0", "0.0", "-0.0", "1j", "10", "1_0", "None"),
+    *("True", "'a'", "f'{x}'", "x = 1", "x: int", "class C: pass", "def f(): pass", "except", "assert x", "raise"),
+    *("__class__", "super()", "_", "case _", "a if b else c", "*a", "é", ""),
+]
+
+
+class Piece:
+    """A program with its tokens, ready for edits."""
+
+    def __init__(self, text: str) -> None:
+        self.source = astmut.Source(text)
+        self.tokens = list(tokens_of(text))
+        self.tree = tree(text)
+        assert self.tree is not None
+
+
+def tokens_of(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield start, end (in characters) and text of each token; for ASCII texts only."""
+    assert text.isascii()
+    starts = [0]
+    for line in text.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.string:
+            yield starts[token.start[0] - 1] + token.start[1], starts[token.end[0] - 1] + token.end[1], token.string
+
+
+@cache
+def pieces() -> list[Piece]:
+    return [Piece(text) for text in PROGRAMS]
+
+
+@cache
+def real_pieces() -> list[Piece]:
+    own = ROOT / "packages" / "astmut" / "src" / "astmut" / "layout.py"
+    files = (own, STDLIB / "bisect.py", STDLIB / "colorsys.py", STDLIB / "keyword.py", STDLIB / "sched.py")
+    return [Piece(path.read_text("utf-8")) for path in files]
+
+
+@st.composite
+def edits_in(draw: st.DrawFn, piece: Piece) -> astmut.Edit:
+    """Draw one edit at the level of tokens: delete, replace, insert before or behind, copy a piece elsewhere."""
+    at = draw(st.integers(0, len(piece.tokens) - 1))
+    start, end, _ = piece.tokens[at]
+    _, last, _ = piece.tokens[min(at + draw(st.integers(0, 3)), len(piece.tokens) - 1)]
+    scrap = st.one_of(
+        st.sampled_from(SCRAPS), st.sampled_from(LAYOUT), st.sampled_from(piece.tokens).map(lambda token: token[2])
+    )
+    new = draw(st.one_of(scrap, st.tuples(scrap, scrap).map(" ".join)))
+    blank = draw(st.sampled_from(["", " "]))
+    how = draw(st.sampled_from(["delete", "replace", "replace more", "before", "behind"]))
+    if how == "delete":
+        return astmut.Edit(astmut.Span(start, end), "")
+    if how == "replace":
+        return astmut.Edit(astmut.Span(start, end), new)
+    if how == "replace more":
+        return astmut.Edit(astmut.Span(start, max(end, last)), new)
+    if how == "before":
+        return astmut.Edit(astmut.Span(start, start), new + blank)
+    return astmut.Edit(astmut.Span(end, end), blank + new)
+
+
+@st.composite
+def rounds(draw: st.DrawFn, choose: Callable[[], list[Piece]]) -> tuple[Piece, list[astmut.Edit], int]:
+    """Draw a program and edits to be judged one after the other by one checker."""
+    piece = draw(st.sampled_from(choose()))
+    return piece, draw(st.lists(edits_in(piece), min_size=1, max_size=8)), draw(st.integers(0, 6))
+
+
+def nodes_around(source: astmut.Source, edit: astmut.Edit) -> list[int]:
+    """The indices of the nodes that hold an edit, from large to small: a rule could have been asked about any."""
+    start, end = edit.span
+    return [i for i in range(len(source.nodes)) if source.starts[i] <= start and end <= source.ends[i]]
+
+
+def touches_layout(piece: Piece, edit: astmut.Edit) -> bool:
+    """Whether an edit moves line ends, comments, quotes, or what a line begins with.
+
+    Such a change can turn lines far away into something else (a comment, a string, another block). The check may
+    refuse it though it is valid; accept it where it is not, it may not.
+    """
+    text = piece.source.text.value
+    old = text[edit.span.start : edit.span.end]
+    line = text[: edit.span.start].rpartition("\n")[2]
+    return not line.strip() or any(mark in old + edit.text for mark in "\n\\#'\";\x0c:")
+
+
+def judge(piece: Piece, edits: Sequence[astmut.Edit], level: int) -> None:
+    """Compare the check's word on each edit with that of the whole text."""
+    checker, accepted = Checker(piece.source), {piece.tree}
+    for edit in edits:
+        around = nodes_around(piece.source, edit)
+        at = around[max(len(around) - level, 0)] if level and around and level <= len(around) else -1
+        new = made(piece.source.text.value, [edit])
+        after = tree(new)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            verdict = checker.verdict((edit,), at)
+            alone = Checker(piece.source).combined((edit,))
+        case = f"{edit} at {piece.source.text.position(edit.span.start)}, node {at} of\n{piece.source.text.value}"
+        if after is None:
+            assert (verdict, alone) == ("invalid-syntax", "invalid-syntax"), f"not Python: {case}"
+        elif touches_layout(piece, edit) and verdict == "invalid-syntax":
+            continue
+        elif after == piece.tree:
+            assert verdict == "same-tree", f"unchanged: {case}"
+            assert touches_layout(piece, edit) or alone == "same-tree", f"unchanged: {case}"
+        else:
+            assert verdict == ("duplicate" if after in accepted else ""), case
+            assert touches_layout(piece, edit) or not alone, case
+            accepted.add(after)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(rounds(pieces))
+def test_the_check_agrees_with_the_whole_text_on_any_edit(case: tuple[Piece, list[astmut.Edit], int]) -> None:
+    judge(*case)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(rounds(real_pieces))
+def test_the_check_agrees_with_the_whole_text_on_any_edit_of_real_code(
+    case: tuple[Piece, list[astmut.Edit], int],
+) -> None:
+    judge(*case)
+
+
+@pytest.mark.slow
+@settings(max_examples=15_000, deadline=None)
+@given(rounds(pieces))
+def test_the_check_agrees_with_the_whole_text_on_very_many_edits(case: tuple[Piece, list[astmut.Edit], int]) -> None:
+    judge(*case)
+
+
+# Minimal programs for every way that was found to deceive a check of small pieces: text, what to replace in it (its
+# last occurrence, between bars), by what, and whether the result is Python.
+LONG = ", ".join(f"{letter * 20}_{n}" for n in range(3) for letter in "abcdef")
+DECEPTIONS: list[tuple[str, str, bool]] = [
+    # A statement, decorator or argument that vanishes, or leaves only blanks.
+    ("if a:\n    |pass|\n", "", False),
+    ("if a:\n    |pass|\nelse:\n    b\n", "\f", False),
+    ("if a: |b|\nc\n", "\n", False),
+    ("if a:\n    |b|\n    c\n", "", True),
+    ("class A:\n    |'doc'|\n    b = 1\n", "", True),
+    ("@|a|\ndef f(): pass\n", "", False),
+    (f"f({LONG}, |a|, b)\n", "", False),
+    # What a line begins with decides which block it is in.
+    ("class A:\n    |async| def f(): pass\n    x = 1\n", "", False),
+    ("class A:\n    ||def f():\n        pass\n    x = 1\n", "# ", False),
+    ("class A:\n    |x =| y\n    z\n", "", False),
+    ("class A:\n    |if a:|\n        y\n    z\n", "", False),
+    ("def f():\n    |if a:|\n        y\n    z\n", "", False),
+    ("class A:\n    x = |y|\n    z = 1\n", "y\nz", False),
+    ("class A:\n    x = |y|\n    z = 1\n", "y\n    z", True),
+    # A decorator or argument stands in parentheses in the check, not in the text.
+    ("@|a|\ndef f(): pass\n", "a, b", False),
+    ("@|a|\ndef f(): pass\n", "a for a in b", False),
+    ("@|a|\ndef f(): pass\n", "a if b else c", True),
+    ("def f():\n    @|a|\n    def g(): pass\n", "yield a", False),
+    (f"x = [{LONG}, |a|]\n", "a)(b", False),
+    (f"[{LONG}, |a|] = x\n", "f()", False),
+    (f"[{LONG}, x[|a|]] = x\n", "f()", True),
+    (f"del ({LONG}, |a|)\n", "1", False),
+    (f"f'{{({LONG}, |a|)}}'\n", "'a'", sys.version_info >= (3, 12)),
+    # A header decides what may stand in its block.
+    ("for i in x:\n    |while| a:\n        break\n", "if", True),
+    ("|while| a:\n    break\n", "if", False),
+    ("|for| i in x:\n    continue\n", "if", False),
+    ("|async| def f():\n    await a\n", "", False),
+    ("|async def f():\n    async for a in b: pass\n    x = a|\n", "def f():\n    x = a", True),
+    ("class A:\n    |def| f(a):\n        return b\n", "while", False),
+    ("|def f():|\n    return b\n", "class f:", False),
+    # Declarations of names reach beyond their statement.
+    ("def f(x):\n    |pass|\n", "global x", False),
+    ("def f():\n    n |=| 0\n    def g():\n        nonlocal n\n", ",", False),
+    ("def f():\n    |del| n\n    def g():\n        nonlocal n\n", "not", False),
+    ("def f():\n    for n |in| x: pass\n    def g():\n        nonlocal n\n", ".a in", False),
+    ("def f():\n    global x\n    x |=| 1\n", ":", False),
+    ("def f():\n    global x\n    |y|: int = 1\n", "x", False),
+    ("def f(|a|):\n    global b\n", "b", False),
+    ("x = |y|\nglobal z\n", "z", False),
+    ("def f():\n    x = |y|\n    global z\n", "z", False),
+    # A return with a value, a yield, and the kind of the function.
+    ("async def f():\n    yield 1\n    |pass|\n", "return a", False),
+    ("async def f():\n    return 1\n    |pass|\n", "yield", False),
+    ("async def f():\n    yield 1\n    return| |\n", " a", False),
+    ("async def f():\n    |yield| 1\n    return\n", "await", True),
+    ("def f():\n    class A:\n        |pass|\n", "return", False),
+    ("def f():\n    class A:\n        def g(): |pass|\n", "return", True),
+    # Loops.
+    ("for i in x:\n    def f():\n        |pass|\n", "break", False),
+    ("for i in x: pass\nelse:\n    |pass|\n", "break", False),
+    ("while a:\n    for i in x: pass\n    else:\n        |pass|\n", "break", True),
+    # One line holds simple statements only.
+    ("if a: |b|\n", "while c: d", False),
+    ("def f(): |pass|\n", "class C: pass", False),
+    ("if a:\n    |b|\n", "while c: d", True),
+    # A line that slips out of its block at the very end of a piece.
+    ("class A:\n    def f():\n        return |b|\n    x = 2\n", "\nb", False),
+    ("def f():\n    def g():\n        return |b|\n    x = 2\n", "\nb", False),
+    # The name of a keyword argument is no argument.
+    (f"f({LONG}, |key|=a)\n", "'a'", False),
+    (f"f({LONG}, |key|=a)\n", "", False),
+    (f"f({LONG}, key=a, |yek|=b)\n", "key", False),
+    (f"f({LONG}, |key|=a)\n", "other", True),
+    # Lines that move and change nothing.
+    ("def f():\n    class A: pass\n    x = |(|a)\n", "(\n", True),
+    ("|def| f():\n    class A: pass\n", "\ndef", True),
+    ("def f():\n    x = (|a|)\n    class A: pass\n", "a\n", True),
+    ("x = f'{|a|}'\n", "a\n", sys.version_info >= (3, 12)),
+    # What only a whole statement knows.
+    ("try:\n    pass\nexcept |A|:\n    pass\nexcept B:\n    pass\n", "", False),
+    ("try:\n    pass\nexcept A:\n    pass\nexcept |B|:\n    pass\n", "", True),
+    ("match x:\n    case |1|: pass\n    case 2: pass\n", "_", False),
+    ("x = 1\n|pass|\n", "from __future__ import annotations", False),
+    ("if a:\n    |pass|\n", "from a import *", True),
+    ("def f():\n    |pass|\n", "from a import *", False),
+]
+if sys.version_info >= (3, 11):
+    DECEPTIONS += [
+        ("try:\n    pass\nexcept|*| A:\n    pass\nexcept* B:\n    pass\n", "", False),
+        ("try:\n    pass\nexcept|| A:\n    pass\nexcept B:\n    pass\n", "*", False),
+        ("try:\n    pass\nexcept|*| A:\n    pass\n", "", True),
+        ("for i in x:\n    try: pass\n    except* A: |pass|\n", "break", False),
+        ("try:\n    pass\nexcept* (A, B|)| as e:\n    x = 1\nexcept* C:\n    pass\n", ") as e", False),
+    ]
+
+
+@pytest.mark.parametrize(("text", "new", "valid"), DECEPTIONS)
+def test_known_deceptions(text: str, new: str, valid: bool) -> None:
+    before, old, behind = text.split("|")
+    source = astmut.Source(before + old + behind)
+    edit = astmut.Edit(astmut.Span(len(before.encode()), len((before + old).encode())), new)
+    after = tree(before + new + behind)
+    assert (after is not None) == valid, "the table is wrong"
+    expected = "invalid-syntax" if after is None else "same-tree" if after == tree(source.text.value) else ""
+    levels = [-1, *nodes_around(source, edit)]
+    verdicts = {level: Checker(source).verdict((edit,), level) for level in levels}
+    assert set(verdicts.values()) == {expected}, verdicts
+    assert Checker(source).combined((edit,)) == expected
