@@ -1,0 +1,513 @@
+"""The `astmut` command line. Results go to standard output, all else to standard error."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+
+import click
+
+from astmut import __version__
+
+if TYPE_CHECKING:
+    from astmut.engine import Mode, Stats  # keeps --help fast
+    from astmut.rulebook import Rule  # keeps --help fast
+    from astmut.task import Form, Item, Ranges, Row  # keeps --help fast
+
+FINE, NOTHING, ERROR, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 2, 130, 141, 143
+
+# As in astmut.rules and astmut.engine, which --help does not import; a test compares them.
+GROUPS = "sync, disco, natural, extra"
+MODES = ("each", "together", "sample")
+
+_LINES = re.compile(r"(\d+)(?:-(\d+))?")
+_ID = re.compile(r"[0-9a-f]{16}")
+
+
+class Failure(click.ClickException):
+    """An error that ends the command, in one line."""
+
+    exit_code = ERROR
+
+    def show(self, file: Any = None) -> None:
+        """Print the message."""
+        click.echo(f"astmut: {self.format_message()}", file=file, err=True)
+
+
+class Selection(NamedTuple):
+    """What `mutate` and `sites` have in common: which files, which rules, which part, and how many processes."""
+
+    paths: tuple[str, ...]
+    rules: tuple[str, ...]
+    groups: tuple[str, ...]
+    lines: Ranges
+    function: str | None
+    diff_base: str | None
+    jobs: int
+
+
+def _ranges(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> Ranges:
+    """Return first and last line of each ``10-20`` or ``10``, counted from 1."""
+    ranges = []
+    for value in values:
+        match = _LINES.fullmatch(value.strip())
+        if match is None:
+            raise click.BadParameter(f"{value!r} is not a range of lines such as 10-20")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if first < 1:
+            raise click.BadParameter(f"{value!r}: lines count from 1")
+        if last < first:
+            raise click.BadParameter(f"{value!r} ends before it begins")
+        ranges.append((first, last))
+    return tuple(ranges)
+
+
+def _mutant_id(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the id of a mutant."""
+    if value is not None and _ID.fullmatch(value) is None:
+        raise click.BadParameter(f"{value!r} is no id: those are sixteen of 0-9a-f, as in the first line of each diff")
+    return value
+
+
+def _names(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names in an option that may be given more than once, and hold several with commas between."""
+    names = []
+    for value in values:
+        found = [name.strip() for name in value.split(",") if name.strip()]
+        if not found:  # an empty variable of a shell must not mean all rules
+            raise click.BadParameter("the name is empty")
+        names += found
+    return tuple(names)
+
+
+def _selecting(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a ``Selection``, which it takes as its first parameter."""
+
+    @wraps(function)
+    def command(**options: Any) -> None:
+        selection = Selection(**{name: options.pop(name) for name in Selection._fields})
+        function(selection, **options)
+
+    for add in (
+        click.option("--jobs", "-j", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+                     help="Work in N processes. The result is the same."),
+        click.option("--diff-base", metavar="REV", help="Only lines that changed since this git revision."),
+        click.option("--function", metavar="NAME", help="Only in this function or class, such as Stack.push."),
+        click.option("--lines", callback=_ranges, multiple=True, metavar="10-20",
+                     help="Only what begins on these lines. Repeatable."),
+        click.option("--group", "-g", "groups", callback=_names, multiple=True, metavar="NAME",
+                     help=f"All rules of a group: {GROUPS}. Repeatable."),
+        click.option("--rule", "-r", "rules", callback=_names, multiple=True, metavar="NAME",
+                     help="A rule by name; `astmut rules` lists them. Repeatable, and commas separate several."
+                     " Default: all rules."),
+        click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
+    ):  # fmt: skip
+        add(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="astmut")
+def commands() -> None:
+    """Mutate Python source by its syntax tree, and change nothing else.
+
+    Exit status: 0 fine, 1 nothing found, 2 error.
+    """
+
+
+@commands.command(short_help="Print mutants of Python files.")
+@_selecting
+@click.option("--mode", type=click.Choice(MODES), default="each", show_default=True,
+              help="each: a mutant for each site. together: one for each rule, with all its sites changed."
+              " sample: --max of them, drawn by --seed, the rules in turn.")  # fmt: skip
+@click.option("--max", "count", type=click.IntRange(min=1), metavar="N",
+              help="At most N mutants of each file. A sample has 10 unless told.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="What the sample is drawn by.")
+@click.option("--id", "wanted", callback=_mutant_id, metavar="ID", help="Of all these mutants, only the one named so.")
+@click.option("--unparse", is_flag=True, help="Print mutants anew with ast.unparse, which loses the formatting.")
+@click.option("--format", "form", type=click.Choice(["diff", "source", "jsonl"]),
+              help="diff (default): patches. source: whole texts, behind a comment line each, unless the options"
+              " allow one mutant only. jsonl: an object a line.")  # fmt: skip
+@click.option("--with-text", is_flag=True, help="Put each mutant's whole text into its JSON line.")
+@click.option("--in-place", is_flag=True, help="Write the mutant of --id into its file. Prints nothing.")
+@click.option("--output", type=click.Path(file_okay=False), metavar="DIR",
+              help="Write a file for each mutant, and mutants.jsonl, to a new or empty folder.")  # fmt: skip
+@click.option("--stats", "show_stats", is_flag=True, help="Count sites, mutants and refusals on standard error.")
+def mutate(
+    selection: Selection,
+    *,
+    mode: Mode,
+    count: int | None,
+    seed: int,
+    wanted: str | None,
+    unparse: bool,
+    form: Form | None,
+    with_text: bool,
+    in_place: bool,
+    output: str | None,
+    show_stats: bool,
+) -> None:
+    """Print mutants of Python files: each compiles, differs, and keeps all but its edits to the byte.
+
+    A folder means all its *.py files, - means standard input. `# astmut: skip` behind a statement, and
+    `# astmut: skip-file` anywhere, are honoured.
+
+    \b
+    astmut mutate shop.py --rule flip-comparators
+    astmut mutate src --group sync --mode sample --max 5 --format jsonl
+    astmut mutate src --diff-base main --output mutants --jobs 4
+    astmut mutate shop.py --id 0123456789abcdef --in-place
+    """  # noqa: D301 - click needs the character \b here: do not fill this paragraph
+    _refuse_nonsense(selection.paths, form=form, with_text=with_text, in_place=in_place, output=output, wanted=wanted)
+    from astmut.task import Mutating  # keeps --help fast
+
+    run = Run(selection)
+    work = Mutating(
+        run.where,
+        mode=mode,
+        seed=seed,
+        count=count,
+        id=wanted,
+        unparse=unparse,
+        form="replacement" if in_place else "file" if output is not None else form or "diff",
+        colour=_wants_colour(),
+        terminal=_is_terminal(),
+        titles=not (wanted is not None or run.gives_one(mode, count)),
+        with_text=with_text,
+    )
+    if in_place:
+        run.replace(work)
+    elif output is not None:
+        run.fill(work, output)
+    else:
+        run.print(work)
+    if show_stats:
+        _say(_stats_table(run.stats))
+    run.end("no mutants" if wanted is None else f"no mutant {wanted}, with these rules and this mode")
+
+
+def _refuse_nonsense(
+    paths: tuple[str, ...], *, form: str | None, with_text: bool, in_place: bool, output: str | None, wanted: str | None
+) -> None:
+    """Refuse options where one would cancel another."""
+    if in_place and output is not None:
+        raise click.UsageError("--in-place and --output exclude each other")
+    if (in_place or output is not None) and form is not None:
+        raise click.UsageError(
+            f"--format is for what is printed; {'--in-place' if in_place else '--output'} prints nothing"
+        )
+    if in_place and wanted is None:
+        raise click.UsageError("--in-place needs --id: one chosen mutant")
+    if in_place and "-" in paths:
+        raise click.UsageError("--in-place needs a file, not standard input")
+    if with_text and form != "jsonl" and output is None:
+        raise click.UsageError("--with-text is for --format jsonl and --output")
+
+
+@commands.command(short_help="List the places where rules apply.")
+@_selecting
+@click.option("--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
+def sites(selection: Selection, *, form: Literal["text", "jsonl"]) -> None:
+    """List the places in Python files where rules apply, and what they would write there.
+
+    Nothing is checked yet: `astmut mutate` may refuse a few of them.
+
+    \b
+    astmut sites shop.py
+    astmut sites src --group disco --function Stack.push
+    """  # noqa: D301 - click needs the character \b here: do not fill this paragraph
+    from astmut.task import Listing  # keeps --help fast
+
+    run = Run(selection)
+    run.print(Listing(run.where, form))
+    run.end("no sites")
+
+
+@commands.command(short_help="List the rules, or show one.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--group", "-g", "groups", callback=_names, multiple=True, metavar="NAME",
+              help=f"Only rules of a group: {GROUPS}. Repeatable.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["text", "jsonl"]), help="Default: text.")
+@click.option("--markdown", is_flag=True, help="Print docs/rules.md.")
+def rules(*, names: tuple[str, ...], groups: tuple[str, ...], form: str | None, markdown: bool) -> None:
+    """List the rules; with names, show all that these say, examples included.
+
+    \b
+    astmut rules --group sync
+    astmut rules if-to-body
+    """  # noqa: D301 - click needs the character \b here: do not fill this paragraph
+    if markdown and form is not None:
+        raise click.UsageError("--markdown and --format exclude each other")
+    from astmut import document, formats  # keeps --help fast
+
+    chosen = _chosen(names, groups)
+    if markdown:
+        text = document.markdown(chosen)
+    elif form == "jsonl":
+        text = "".join(formats.json_line(document.row(rule)).decode() for rule in chosen)
+    elif names:
+        text = "\n".join(document.page(rule) for rule in chosen)
+    else:
+        text = document.table(chosen)
+    with _output() as write:
+        write(text.encode())
+
+
+def _chosen(names: Sequence[str], groups: Sequence[str]) -> tuple[Rule, ...]:
+    """Return the rules of these names and groups, those of plug-ins included; all where none is given."""
+    from astmut import UnknownRuleError, choose  # keeps --help fast
+
+    try:
+        return choose(names or None, groups)
+    except UnknownRuleError as error:
+        raise Failure(str(error)) from None
+
+
+class Run:
+    """One command at work: what it met on the way decides its exit status."""
+
+    def __init__(self, selection: Selection) -> None:
+        """Choose the rules and find the files."""
+        from astmut.engine import Stats  # keeps --help fast
+        from astmut.task import Where  # keeps --help fast
+
+        self.stats: Stats = Stats()
+        self.found = 0
+        self.failed = False
+        self.broken = 0
+        self.without_function: list[str] = []
+        self.selection = selection
+        chosen = tuple(rule.name for rule in _chosen(selection.rules, selection.groups))
+        self.where = Where(chosen, (), selection.lines, selection.function)
+        self.items = self._items()
+
+    def complain(self, message: str) -> None:
+        """Report an error that costs one file only."""
+        self.failed = True
+        _say(f"{message}\n")
+
+    def gives_one(self, mode: Mode, count: int | None) -> bool:
+        """Say whether the options allow one mutant at most, whatever is in the files."""
+        from astmut.files import is_folder  # keeps --help fast
+
+        paths = self.selection.paths
+        alone = len(paths) == 1 and not is_folder(paths[0])
+        return alone and (count == 1 or (mode == "together" and len(self.where.rules or ()) == 1))
+
+    def _items(self) -> list[Item]:
+        """Return the files to work on; those without a change since the revision of --diff-base are none."""
+        from astmut.files import is_special, walk  # keeps --help fast
+        from astmut.formats import quoted  # keeps --help fast
+        from astmut.task import STDIN, Item  # keeps --help fast
+
+        def unreadable(error: OSError) -> None:
+            self.complain(f"{quoted(str(error.filename))}: {error.strerror}")
+
+        items, base = [], self.selection.diff_base
+        for path in walk(self.selection.paths, unreadable):
+            if path == "-" and base is not None:
+                raise click.UsageError("--diff-base needs files, not standard input")
+            if path == "-":
+                items.append(Item(STDIN, _stdin()))
+            elif is_special(path):
+                items.append(Item(path, _read(path)))
+            else:
+                items.append(Item(path))
+        return items if base is None else list(self._changed(items, base))
+
+    def _changed(self, items: Iterable[Item], base: str) -> Iterator[Item]:
+        """Yield the files with the lines that changed since a revision."""
+        from astmut.files import is_file  # keeps --help fast
+        from astmut.formats import quoted  # keeps --help fast
+        from astmut.since import GitError, Since  # keeps --help fast
+
+        since = Since(base)
+        for item in items:
+            try:
+                changed = since.lines(item.path) if is_file(item.path) else None
+            except GitError as error:
+                raise Failure(f"--diff-base: {quoted(item.path)}: {error}") from None
+            if changed != ():
+                yield item._replace(changed=changed)
+
+    def rows(self, work: Callable[[Item], Iterable[Row]]) -> Generator[Any, None, None]:
+        """Yield the results that are for the user, and keep account of the others."""
+        from astmut import corpus, task  # keeps --help fast
+        from astmut.formats import quoted  # keeps --help fast
+
+        with closing(corpus.run(work, self.items, self.selection.jobs)) as results:
+            for item, row in results:
+                if isinstance(row, task.Counted):
+                    self.stats.update(row.stats)
+                elif isinstance(row, task.Noted):
+                    _say(f"{row.message}\n")
+                elif isinstance(row, task.NoFunction):
+                    self.without_function.append(row.message)
+                elif isinstance(row, task.Failed | corpus.Died):
+                    self.broken += 1
+                    self.complain(row.message if isinstance(row, task.Failed) else f"{quoted(item.path)}: {row.reason}")
+                else:
+                    self.found += 1
+                    yield row
+
+    def print(self, work: Callable[[Item], Iterable[Row]]) -> None:
+        """Write the results to standard output."""
+        with _output() as write, closing(self.rows(work)) as rows:
+            for row in rows:
+                write(row.data)
+
+    def replace(self, work: Callable[[Item], Iterable[Row]]) -> None:
+        """Write the one result into its file."""
+        from astmut.files import replace  # keeps --help fast
+
+        if len(self.items) != 1:
+            raise Failure(f"--in-place needs exactly one file, here are {len(self.items)}")
+        for row in self.rows(work):
+            with _complaining():
+                replace(self.items[0].path, *row)
+
+    def fill(self, work: Callable[[Item], Iterable[Row]], folder: str) -> None:
+        """Write the results into a new folder."""
+        from astmut.files import Folder  # keeps --help fast
+
+        with _complaining(), closing(Folder(folder)) as output, closing(self.rows(work)) as rows:
+            for row in rows:
+                output.add(*row)
+
+    def end(self, nothing: str) -> NoReturn:
+        """Leave with the exit status that the command has earned."""
+        without = self.without_function
+        if without and len(without) + self.broken == len(self.items):
+            best = next((message for message in without if "did you mean" in message), without[0])
+            self.complain(best + (f" ({len(without)} files searched)" if len(without) > 1 else ""))
+        elif not self.found and not self.failed:
+            _say(f"{nothing}\n")
+        sys.exit(ERROR if self.failed else FINE if self.found else NOTHING)
+
+
+@contextmanager
+def _output() -> Iterator[Callable[[bytes], None]]:
+    """Give a function that writes bytes to standard output as they are.
+
+    What goes wrong there ends the command: in one line, or in none where the reader has seen enough.
+    """
+    if sys.stdout is None:
+        raise Failure("standard output is closed")
+    eager = sys.stdout.isatty()
+
+    def write(data: bytes) -> None:
+        with _writing():
+            sys.stdout.buffer.write(data)
+            if eager:
+                sys.stdout.flush()
+
+    yield write
+    with _writing():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # `| head` has seen enough
+        _abandon_output()
+        sys.exit(PIPE_CLOSED)
+    except OSError as error:
+        _abandon_output()
+        raise Failure(f"cannot write to standard output: {error.strerror}") from None
+
+
+def _abandon_output() -> None:
+    """Let what is still in the buffer go nowhere.
+
+    Python would try to write it at its end, and complain loudly, or wait for a reader that has stopped reading.
+    """
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def _complaining() -> Iterator[None]:
+    """Turn the failure of a file into one line."""
+    try:
+        yield
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename is not None else ""
+        raise Failure(f"{name}{error.strerror or error}") from None
+
+
+def _read(path: str) -> bytes:
+    with _complaining():
+        return Path(path).read_bytes()
+
+
+def _stdin() -> bytes:
+    if sys.stdin is None:
+        raise Failure("standard input is closed")
+    with _complaining():
+        return sys.stdin.buffer.read()
+
+
+def _say(text: str) -> None:
+    """Write to standard error, if there is one."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def _wants_colour() -> bool:
+    return _is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _stats_table(stats: Stats) -> str:
+    """Return the counts by rule, and the refusals by reason, as a table."""
+    rows: list[tuple[str, ...]] = [("rule", "sites", "mutants", "refused")]
+    for name in sorted(stats.sites):
+        reasons = [f"{count} {why}" for (rule, why), count in sorted(stats.refused.items()) if rule == name]
+        rows.append((name, str(stats.sites[name]), str(stats.mutants[name]), ", ".join(reasons) or "0"))
+    totals = (stats.sites.total(), stats.mutants.total(), stats.refused.total())
+    rows.append(("total", *map(str, totals)))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = (f"{a:{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows)
+    return "\n".join(lines) + "\n"
+
+
+def _terminate(_signal: int, _frame: object) -> NoReturn:
+    """Leave in order, or the workers would live on."""
+    _abandon_output()
+    sys.exit(TERMINATED)
+
+
+def main() -> None:
+    """Run the command line: the program `astmut`."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        status = commands.main(prog_name="astmut", standalone_mode=False)
+    except click.Abort:
+        _abandon_output()
+        status = INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        status = ERROR
+    except OSError as error:
+        _abandon_output()
+        _say(f"astmut: {error.strerror or error}\n")
+        status = ERROR
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Files to read, and files to write without harm: walking folders, replacing one file, filling a new folder."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePath
+
+INDEX = "mutants.jsonl"
+_SUFFIX = ".py"
+_SKIPPED = "__pycache__"
+
+
+def walk(paths: Iterable[str], complain: Callable[[OSError], None]) -> Iterator[str]:
+    """Yield the files that ``paths`` name, each once: a file whatever its suffix, of a folder all its ``*.py``.
+
+    Folders are walked in sorted order, without hidden ones, ``__pycache__`` and symbolic links to folders. A file
+    reached by two ways is taken where it comes first. What cannot be read is told to ``complain``.
+    """
+    seen: set[str] = set()
+    for path in paths:
+        if path == "-":  # standard input, which is nobody's file
+            if path not in seen:
+                seen.add(path)
+                yield path
+            continue
+        for name in _below(path, complain) if is_folder(path) else [path]:
+            real = os.path.realpath(name)
+            if real not in seen:
+                seen.add(real)
+                yield os.path.normpath(name) if name else name
+
+
+def is_folder(path: str) -> bool:
+    """Say whether a path leads to a folder; one that cannot be looked at (a name too long, say) is none."""
+    return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a name too long
+
+
+def is_file(path: str) -> bool:
+    """Say whether a path leads to an ordinary file."""
+    return os.path.isfile(path)  # noqa: PTH113 - as above
+
+
+def is_special(path: str) -> bool:
+    """Say whether a path leads to a pipe or device, which may be open to this process only."""
+    return os.path.exists(path) and not is_file(path)  # noqa: PTH110 - as above
+
+
+def _below(folder: str, complain: Callable[[OSError], None]) -> Iterator[str]:
+    for root, folders, names in os.walk(folder, onerror=complain):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != _SKIPPED)
+        for name in sorted(names):
+            path = os.path.join(root, name)  # noqa: PTH118 - Path drops nothing here but costs ten times as much
+            if name.endswith(_SUFFIX) and is_file(path):  # no pipes, no dead links
+                yield path
+
+
+def replace(path: str, before: bytes, after: bytes) -> None:
+    """Write ``after`` in the place of a file's content, wholly or not at all, with its permissions kept.
+
+    A symbolic link stays one: the file behind it is written. Raises ``OSError`` where that cannot be done, or
+    where the file no longer holds ``before``.
+    """
+    target = Path(path).resolve(strict=True)
+    if not os.access(target, os.W_OK):  # replacing needs the folder's permission only, but a lock is a lock
+        raise PermissionError(errno.EACCES, "not writable", path)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    temporary = Path(name)
+    try:
+        _fill(handle, temporary, after, target.stat())
+        _demand(target, before, path)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _fill(handle: int, path: Path, data: bytes, like: os.stat_result) -> None:
+    """Write a new file to the disk, with the permissions and the owner of another."""
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    if sys.platform != "win32" and os.geteuid() == 0:
+        os.chown(path, like.st_uid, like.st_gid)
+    path.chmod(stat.S_IMODE(like.st_mode))  # last: a new owner takes the set-user-id bits away
+
+
+def _demand(target: Path, content: bytes, path: str) -> None:
+    if target.read_bytes() != content:
+        raise OSError(errno.EAGAIN, "changed while it was being read", path)
+
+
+class Folder:
+    """A new folder of mutants: ``NAME/ID-RULE.py`` for each mutant of ``NAME.py``, and an index of them all."""
+
+    def __init__(self, path: str) -> None:
+        """Make the folder. Raises ``OSError`` where it holds anything already: nothing is ever overwritten."""
+        self.path = Path(path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        if any(self.path.iterdir()):
+            raise FileExistsError(errno.EEXIST, "the output folder is not empty", path)
+        self._index = (self.path / INDEX).open("xb")
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index.close()
+
+    def add(self, name: str, data: bytes, line: bytes) -> None:
+        """Write one mutant and its line of the index."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        self._index.write(line)
+
+
+def mirrored(path: str) -> str:
+    """Return the folder, inside the output folder, for the mutants of a file: its path below the current folder.
+
+    A file elsewhere keeps its whole path, without the root.
+    """
+    full = PurePath(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links and lose the user's names
+    here = Path.cwd()
+    inside = full.relative_to(here) if full.is_relative_to(here) else full.relative_to(full.anchor)
+    return (inside.with_suffix("") if inside.suffix == _SUFFIX else inside).as_posix()

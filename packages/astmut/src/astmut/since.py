@@ -1,0 +1,90 @@
+"""Which lines of which files changed since a revision, by asking git."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+Ranges = tuple[tuple[int, int], ...]
+
+_HUNK = re.compile(rb"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
+_PLAIN = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--ignore-submodules")
+
+
+class GitError(Exception):
+    """Git is missing, or the file is in no repository, or the repository lacks the revision."""
+
+
+class Since:
+    """Answers for any number of files, with two calls of git for a repository and one for each changed file."""
+
+    def __init__(self, revision: str) -> None:
+        """Ask nothing yet."""
+        self.revision = revision
+        self._roots: dict[Path, Path] = {}
+        self._repositories: dict[Path, tuple[str, frozenset[bytes], frozenset[bytes]]] = {}
+
+    def lines(self, path: str) -> Ranges | None:
+        """Return the changed lines of a file, each range with its last line, and None for a file git does not know.
+
+        Lines are counted as git does, by line feeds. Raises ``GitError``.
+        """
+        file = Path(path).resolve()
+        root = self._root(file)
+        commit, changed, unknown = self._repository(root)
+        name = os.fsencode(file.relative_to(root).as_posix())
+        if name in unknown:
+            return None
+        if name not in changed:
+            return ()
+        spec = b":(top,literal)" + name
+        return tuple(_added(git(root, *_PLAIN, "--unified=0", commit, "--", os.fsdecode(spec))))
+
+    def _root(self, file: Path) -> Path:
+        folder = file.parent
+        if folder not in self._roots:
+            found = git(folder, "rev-parse", "--show-toplevel").rstrip(b"\r\n")
+            self._roots[folder] = Path(os.fsdecode(found)).resolve()
+        return self._roots[folder]
+
+    def _repository(self, root: Path) -> tuple[str, frozenset[bytes], frozenset[bytes]]:
+        """Return the commit, the names changed since, and the names git does not track."""
+        if root not in self._repositories:
+            try:
+                found = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{self.revision}^{{commit}}")
+            except GitError:
+                raise GitError(f"git knows no revision {self.revision!r} in {root}") from None
+            commit = found.decode().strip()
+            changed = git(root, *_PLAIN, "--name-only", "-z", commit, "--")
+            unknown = git(root, "ls-files", "--others", "-z")
+            self._repositories[root] = commit, frozenset(changed.split(b"\0")), frozenset(unknown.split(b"\0"))
+        return self._repositories[root]
+
+
+def _added(diff: bytes) -> Iterator[tuple[int, int]]:
+    for match in _HUNK.finditer(diff):
+        first, size = int(match[1]), int(match[2] or 1)
+        if size:
+            yield first, first + size - 1
+
+
+def git(folder: Path, *arguments: str) -> bytes:
+    """Return what git prints. Raises ``GitError`` with the first line of its complaint."""
+    try:
+        done = subprocess.run(  # noqa: S603 - a list of arguments, no shell
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 - the user's own git, wherever it is
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise GitError("git is not installed (--diff-base needs it)") from None
+    except OSError as error:
+        raise GitError(f"git cannot be run: {error.strerror}") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().split("\n")[0]
+        raise GitError(said.removeprefix("fatal: ") or f"git failed with status {done.returncode}")
+    return done.stdout
