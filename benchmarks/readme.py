@@ -1,0 +1,75 @@
+"""The README's table of results, made from the newest committed result files.
+
+``python benchmarks/readme.py`` prints it; with ``--write`` it goes into README.md, between its two markers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from common import RESULTS
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN, END = "<!-- results: benchmarks/readme.py -->\n", "<!-- end of results -->\n"
+SPEED = (
+    ("tools: unchecked, x mutmut", "mutants a second, unchecked, beside mutmut's"),
+    ("tools: unchecked, x cosmic-ray", "mutants a second, unchecked, beside cosmic-ray's"),
+    ("tools: checked, x mutmut unchecked", "mutants a second, each one checked, beside mutmut's unchecked"),
+    (
+        "snippets: all rules, checked, x ast unchecked",
+        "snippets of one line, all rules, checked, beside `ast.unparse`",
+    ),
+    ("snippets: five kinds, checked, x ast unchecked", "the same with the five rules that both have"),
+    ("files: all sites, edits ready, x parse", "all sites of all rules, in multiples of `libcst.parse_module`"),
+    ("files: every text, x parse", "the same, and every mutant's text"),
+    ("files: every text checked, x parse", "the same, and every mutant checked"),
+    ("memory: checked run, x parse", "peak memory of that, in multiples of the parse's"),
+)
+
+
+def newest(name: str) -> dict[str, Any]:
+    """Return the newest result of a benchmark."""
+    found: dict[str, Any] = json.loads(max(RESULTS.glob(f"*-{name}.json")).read_text(encoding="utf-8"))
+    return found
+
+
+def page() -> str:
+    """Return the lines that stand between the markers."""
+    speed, sweep = newest("mutate-speed"), newest("sweep")
+    values = {bar["name"]: bar["value"] for bar in speed["bars"]}
+    machine = speed["machine"]
+    every = sweep["all"]
+    rows = "".join(f"| {what} | {values[name]:.2f} |\n" for name, what in SPEED)
+    return (
+        f"{BEGIN}Measured side by side in one run (`{speed['command']}`, {speed['date']}, {machine['python']}, libcst "
+        f"{machine['packages']['libcst']}, {machine['cpu']}, {machine['cores']} cores), so these are ratios:\n\n"
+        f"| | x |\n|---|---|\n{rows}\n"
+        f"`{sweep['command']}` ({sweep['date']}) made {every['mutants']:,} mutants of {every['files']:,} files of the "
+        f"standard library and of large packages, compared {every['texts_compared']:,} texts with their sources byte "
+        f"by byte, and compiled {every['compiled_whole']:,} of them whole: {every['defects']} defects. "
+        f"{every['refused']:,} sites were refused by the check.\n{END}"
+    )
+
+
+def written(readme: str) -> str:
+    """Return the README with the page between its markers."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + page() + after
+
+
+def main() -> None:
+    """Print the page, or write it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--write", action="store_true", help="change README.md")
+    if parser.parse_args().write:
+        README.write_text(written(README.read_text(encoding="utf-8")), encoding="utf-8")
+    else:
+        print(page(), end="")
+
+
+if __name__ == "__main__":
+    main()
