@@ -39,7 +39,7 @@ NEEDS_WRAPPER = re.compile(r"[\n\r;#\\]|:=|\b(?:await|async|yield|return|break|c
 _ONE_LINE_WILL_DO = re.compile(r"\b(?:await|yield|return)\b")
 _KEYWORDS_OF_HEADER = re.compile(r"(?:async\s+)?(?:if|elif|while|for|with|def|class)\b")
 _BLANK_OR_COMMENT = frozenset(" \t\f\n\r\v#\\")
-_LINE_END = re.compile(r"[\r\n]")
+LINE_END = re.compile(r"[\r\n]")
 _FSTRING = re.compile(r"""[fFtT][rR]?["']""")
 
 _HEADERS = (cst.If, cst.While, cst.For, cst.With, cst.FunctionDef, cst.ClassDef)
@@ -185,12 +185,7 @@ class Cell:
 
     def program(self, edits: Sequence[Edit] = ()) -> str:
         """Return the cell in its wrapper, with ``edits`` made, which all lie inside it."""
-        cut, at, parts = self.text.cut, self.start, [self.prefix]
-        for (start, end), new in edits:
-            parts += (cut(at, start), new)
-            at = end
-        parts += (cut(at, self.end), self.suffix)
-        return "".join(parts)
+        return self.prefix + self.text.splice(edits, self.start, self.end) + self.suffix
 
     def compiled(self, program: str) -> Outcome | None:
         """Return what compiling a program gives, None where Python refuses it."""
@@ -231,7 +226,7 @@ class Cell:
     def moves(self, edits: Sequence[Edit]) -> bool:
         """Whether edits bring in or take away line ends."""
         return not self.bare and any(
-            _LINE_END.search(new) or _LINE_END.search(self.text.cut(*span)) for span, new in edits
+            LINE_END.search(new) or LINE_END.search(self.text.cut(*span)) for span, new in edits
         )
 
     def unchanged(self, program: str, got: Outcome, *, moved: bool) -> bool:
@@ -253,11 +248,7 @@ class Cell:
         if self.unchanged(program, got, moved=moved):
             return UNCHANGED
         outline, steps = got
-        twins = self._seen.get(outline)
-        if twins is None:
-            self._programs.add(program)
-            self._seen[outline] = [Seen(program, steps, moved)]
-            return ""
+        twins = self._seen.setdefault(outline, [])
         for other in twins:
             alike = moved or other.moved or steps == other.steps
             if alike and self.same_tree(program, other.program):
@@ -270,9 +261,8 @@ class Cell:
 class Unit(NamedTuple):
     """A simple statement or a header, before a cell is made of it: where it ends, what it is, what it stands in.
 
-    ``at`` is the number of its first node.
-
-    ``role`` is ``small``, ``decorator``, ``match``, ``handler``, or the keyword of a header.
+    ``role`` is ``small``, ``decorator``, ``match``, ``handler``, or the keyword of a header; ``at`` is the number
+    of its first node.
     """
 
     end: int
@@ -411,6 +401,8 @@ class Cells:
 
     def declared_around(self, start: int, end: int) -> set[str]:
         """Return the names that are declared global or nonlocal in the region of two byte offsets, or on top."""
+        if not self.declared:
+            return self.declared_on_top
         names = set(self.declared_on_top)
         region = self.region(start, end)
         if region is not None:

@@ -29,6 +29,7 @@ from contextlib import contextmanager
 from astmut.cells import (
     DUPLICATE,
     INVALID,
+    LINE_END,
     NEEDS_WRAPPER,
     UNCHANGED,
     UNCOMPILABLE_SOURCE,
@@ -45,7 +46,6 @@ LONG_STATEMENT = 300  # bytes; longer ones are judged by element or argument
 # With one of these in it, the new text of an element could be two, or be something else inside brackets.
 _NOT_ALONE = re.compile(r"[,:*]|(?<![=!<>])=(?!=)|\b(?:for|lambda)\b")
 _BRACKET = re.compile(r"[()\[\]{}]")
-_LINE_END = re.compile(r"[\r\n]")
 _RISK = re.compile(r"[;#\\]|:=|\b(?:await|async|yield|return|break|continue|import|global|nonlocal)\b")
 _WORD = re.compile(r"[^\W\d]\w*")
 
@@ -144,7 +144,7 @@ class Checker:
             return True
         if any("__future__" in new for _, new in edits):
             return True
-        return bool(cells.declared_on_top) and self._says(cells.declared_on_top, region, edits)
+        return self._says(cells.declared_on_top, region, edits)
 
     def _too_small(self, cell: Cell, edits: Sequence[Edit]) -> bool:
         """Whether a cell below a region cannot judge ``edits``, by what they or its surroundings are."""
@@ -155,12 +155,11 @@ class Checker:
                 return True
         elif self._brings_in(edits) or (cell.prefix.startswith("async") and _returns_or_yields(cell, edits)):
             return True
-        elif cell.suffix == "\n" and any(_LINE_END.search(new) for _, new in edits):
+        elif cell.suffix == "\n" and any(LINE_END.search(new) for _, new in edits):
             return True  # a wrapper of one line
         if cell.role == "handler" and any("*" in new for _, new in edits):
             return True  # `except` and `except*` do not mix
-        declared = self.cells.declared_around(cell.start, cell.end) if self.cells.declared else None
-        return self._says(declared, cell, edits)
+        return self._says(self.cells.declared_around(cell.start, cell.end), cell, edits)
 
     def _brings_in(self, edits: Sequence[Edit]) -> bool:
         """Whether edits bring in what may not stand everywhere, or may end or divide a statement."""
@@ -180,7 +179,7 @@ class Checker:
         removed = "".join(self.source.text.cut(*span) for span, _ in edits)
         return not _balanced("".join(new for _, new in edits)) or not _balanced(removed)
 
-    def _says(self, declared: set[str] | None, cell: Cell, edits: Sequence[Edit]) -> bool:
+    def _says(self, declared: set[str], cell: Cell, edits: Sequence[Edit]) -> bool:
         """Whether a cell, or its change, names one of the declared names."""
         if not declared:
             return False
@@ -200,8 +199,7 @@ class Checker:
             sequence = self._sequences[region.start] = Sequence61(region.program())
         span, text = hull(edits), self.source.text
         start = len(region.prefix) + len(text.cut(region.start, span.start))
-        stretch = Cell(text, span, "", "", 0)
-        key = sequence.changed(start, start + len(text.cut(*span)), words(stretch.program(edits)))
+        key = sequence.changed(start, start + len(text.cut(*span)), words(text.splice(edits, *span)))
         rivals = self._restructured.setdefault((region.start, key), [])
         if any(other is not cell for other, _ in rivals):
             program = region.program(edits)

@@ -246,15 +246,7 @@ def _rendered(source: Source, span: Span, everything: Sequence[Change], used: se
     first = bisect_left(everything, span.start, key=_start)
     last = bisect_left(everything, span.end, first, key=_start)
     inside = [c for c in everything[first:last] if c.end <= span.end and (c.start, c.end) != span]
-    if not inside:
-        return source.text.cut(*span)
-    parts: list[str] = []
-    at = span.start
-    for (start, end), new in _compose(source, inside, everything, used):
-        parts += (source.text.cut(at, start), new)
-        at = end
-    parts.append(source.text.cut(at, span.end))
-    return "".join(parts)
+    return source.text.splice(_compose(source, inside, everything, used), *span)
 
 
 def each(

@@ -84,22 +84,25 @@ class Text:
         before, behind = data[start - 1 : start] if start else b"", data[end : end + 1]
         return before.decode("ascii", "replace"), behind.decode("ascii", "replace")
 
-    def splice(self, edits: Iterable[Edit]) -> str:
-        """Return the text with ``edits`` made. They must be disjoint and in order."""
-        data = self.data
+    def splice(self, edits: Iterable[Edit], start: int = 0, end: int | None = None) -> str:
+        """Return the text between two byte offsets, all of it by default, with ``edits`` made.
+
+        They must be disjoint, in order, and lie between the offsets.
+        """
+        data, at = self.data, start
         if data is None:
+            value = self.value
             parts: list[str] = []
-            value, at = self.value, 0
-            for (start, end), text in edits:
-                parts += (value[at:start], text)
-                at = end
-            parts.append(value[at:])
+            for (first, last), text in edits:
+                parts += (value[at:first], text)
+                at = last
+            parts.append(value[at:end])
             return "".join(parts)
-        at, pieces = 0, list[bytes]()
-        for (start, end), text in edits:
-            pieces += (data[at:start], text.encode())
-            at = end
-        pieces.append(data[at:])
+        pieces: list[bytes] = []
+        for (first, last), text in edits:
+            pieces += (data[at:first], text.encode())
+            at = last
+        pieces.append(data[at:end])
         return b"".join(pieces).decode()
 
     def line_starts(self) -> list[int]:
