@@ -610,6 +610,15 @@ DECEPTIONS: list[tuple[str, str, bool]] = [
     ("|def| f():\n    class A: pass\n", "\ndef", True),
     ("def f():\n    x = (|a|)\n    class A: pass\n", "a\n", True),
     ("x = f'{|a|}'\n", "a\n", sys.version_info >= (3, 12)),
+    # The same constant or name in another spelling.
+    ("x = f(|0o17|, 15)\n", "15", True),
+    ("x = f(|15|, 1)\n", "0xF", True),
+    ("x = f(|1_0e2|, 1)\n", "1000.0", True),
+    ("x = f(|'a'|, 1)\n", "u'a'", True),
+    ("x = f(|'a'|, 1)\n", 'r"""a"""', True),
+    ("x = f(|b'a'|, 1)\n", "RB'a'", True),
+    ("x = |fi|\n", "\ufb01", True),
+    ("x = |0xf |or b\n", "15 ", True),
     # What only a whole statement knows.
     ("try:\n    pass\nexcept |A|:\n    pass\nexcept B:\n    pass\n", "", False),
     ("try:\n    pass\nexcept A:\n    pass\nexcept |B|:\n    pass\n", "", True),

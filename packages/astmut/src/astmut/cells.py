@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from types import CodeType
@@ -49,13 +50,24 @@ _NOT_INTO = {cst.FormattedString, cst.TemplatedString}
 _HOLDERS = {cst.Element, cst.DictElement, cst.Arg}
 
 
-# Strings and comments match without the group, so that findall gives nothing for them.
-_WORD_OR_NOT = re.compile(r"""(?s:'{3}.*?'{3}|"{3}.*?"{3})|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|\#[^\n\r]*|(\w+)""")
+# Strings with their prefixes, comments and numbers match without the group, so that findall gives nothing for them.
+_WORD_OR_NOT = re.compile(
+    r"""(?<!\w)[bBrRuU]{0,2}(?:(?s:'{3}.*?'{3}|"{3}.*?"{3})|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")"""
+    r"""|\#[^\n\r]*|0[xX][\da-fA-F_]+|0[oObB][\d_]+|\d[\d_]*(?:[eE][-+]?\d[\d_]*)?[jJ]?|(\w+)"""
+)
 
 
 def words(program: str) -> list[str]:
-    """Return the names, keywords and numbers of a program in their order. Programs of one tree have the same."""
-    return [word for word in _WORD_OR_NOT.findall(program) if word]
+    """Return the names and keywords of a program in their order. Programs of one tree have the same.
+
+    Not so its numbers and strings, which can be written in many ways; nor is a name always written as Python reads it.
+    """
+    return [_read(word) for word in _WORD_OR_NOT.findall(program) if word]
+
+
+def _read(word: str) -> str:
+    """Return a name as Python reads it: in normal form (PEP 3131)."""
+    return word if word.isascii() else unicodedata.normalize("NFKC", word)
 
 
 class Sequence61:
@@ -74,7 +86,7 @@ class Sequence61:
         for match in _WORD_OR_NOT.finditer(text):
             if match[1]:
                 self.at.append(match.start())
-                self.sums.append((self.sums[-1] * self.BASE + hash(match[1])) % self.MODULUS)
+                self.sums.append((self.sums[-1] * self.BASE + hash(_read(match[1]))) % self.MODULUS)
         for _ in self.at:
             self.powers.append(self.powers[-1] * self.BASE % self.MODULUS)
 
