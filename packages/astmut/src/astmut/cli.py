@@ -7,38 +7,28 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 import click
 
-from astmut import __version__
+from astmut import __version__, cli_index, terminal
+from astmut.terminal import ERROR, FINE, INTERRUPTED, NOTHING, TERMINATED, Failure
 
 if TYPE_CHECKING:
     from astmut.engine import Mode, Stats  # keeps --help fast
     from astmut.rulebook import Rule  # keeps --help fast
     from astmut.task import Form, Item, Ranges, Row  # keeps --help fast
 
-FINE, NOTHING, ERROR, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 2, 130, 141, 143
 
-# As in astmut.rules and astmut.engine, which --help does not import; a test compares them.
+# As in astmut.rules, astmut.engine and astmut.substitutes, which --help does not import; a test compares them.
 GROUPS = "sync, disco, natural, extra"
 MODES = ("each", "together", "sample")
+LIBRARIES = ("in-scope", "paper")
 
 _LINES = re.compile(r"(\d+)(?:-(\d+))?")
 _ID = re.compile(r"[0-9a-f]{16}")
-
-
-class Failure(click.ClickException):
-    """An error that ends the command, in one line."""
-
-    exit_code = ERROR
-
-    def show(self, file: Any = None) -> None:
-        """Print the message."""
-        click.echo(f"astmut: {self.format_message()}", file=file, err=True)
 
 
 class Selection(NamedTuple):
@@ -51,6 +41,9 @@ class Selection(NamedTuple):
     function: str | None
     diff_base: str | None
     jobs: int
+    library: str | None
+    alternatives: int | None
+    index_file: str | None
 
 
 def _ranges(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> Ranges:
@@ -98,6 +91,13 @@ def _selecting(function: Callable[..., None]) -> Callable[..., None]:
     for add in (
         click.option("--jobs", "-j", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
                      help="Work in N processes. The result is the same."),
+        click.option("--index", "index_file", type=click.Path(dir_okay=False), metavar="FILE",
+                     help="Take library functions from an index of your own (`astmut index build`)."),
+        click.option("--alternatives", type=click.IntRange(min=1), metavar="N",
+                     help="At most N library functions for each call. Default: 10."),
+        click.option("--library", type=click.Choice(LIBRARIES),
+                     help="What substitute-library-function may call. in-scope (default): what the imports reach."
+                     " paper: anything in the index."),
         click.option("--diff-base", metavar="REV", help="Only lines that changed since this git revision."),
         click.option("--function", metavar="NAME", help="Only in this function or class, such as Stack.push."),
         click.option("--lines", callback=_ranges, multiple=True, metavar="10-20",
@@ -189,7 +189,7 @@ def mutate(
     else:
         run.print(work)
     if show_stats:
-        _say(_stats_table(run.stats))
+        terminal.say(_stats_table(run.stats))
     run.end("no mutants" if wanted is None else f"no mutant {wanted}, with these rules and this mode")
 
 
@@ -256,7 +256,7 @@ def rules(*, names: tuple[str, ...], groups: tuple[str, ...], form: str | None, 
         text = "\n".join(document.page(rule) for rule in chosen)
     else:
         text = document.table(chosen)
-    with _output() as write:
+    with terminal.output() as write:
         write(text.encode())
 
 
@@ -268,6 +268,9 @@ def _chosen(names: Sequence[str], groups: Sequence[str]) -> tuple[Rule, ...]:
         return choose(names or None, groups)
     except UnknownRuleError as error:
         raise Failure(str(error)) from None
+
+
+commands.add_command(cli_index.commands)
 
 
 class Run:
@@ -285,13 +288,22 @@ class Run:
         self.without_function: list[str] = []
         self.selection = selection
         chosen = tuple(rule.name for rule in _chosen(selection.rules, selection.groups))
-        self.where = Where(chosen, (), selection.lines, selection.function)
+        self.where = Where(chosen, (), selection.lines, selection.function, self._options())
         self.items = self._items()
+
+    def _options(self) -> dict[str, dict[str, Any]]:
+        """Return the options of rules. A broken index ends the command before any file is read."""
+        selection = self.selection
+        given = {"library": selection.library, "alternatives": selection.alternatives, "index": selection.index_file}
+        options = {name: value for name, value in given.items() if value is not None}
+        if selection.index_file is not None:
+            cli_index.index_of(selection.index_file)
+        return {"substitute-library-function": options} if options else {}
 
     def complain(self, message: str) -> None:
         """Report an error that costs one file only."""
         self.failed = True
-        _say(f"{message}\n")
+        terminal.say(f"{message}\n")
 
     def gives_one(self, mode: Mode, count: int | None) -> bool:
         """Say whether the options allow one mutant at most, whatever is in the files."""
@@ -315,9 +327,9 @@ class Run:
             if path == "-" and base is not None:
                 raise click.UsageError("--diff-base needs files, not standard input")
             if path == "-":
-                items.append(Item(STDIN, _stdin()))
+                items.append(Item(STDIN, terminal.stdin()))
             elif is_special(path):
-                items.append(Item(path, _read(path)))
+                items.append(Item(path, terminal.read(path)))
             else:
                 items.append(Item(path))
         return items if base is None else list(self._changed(items, base))
@@ -347,7 +359,7 @@ class Run:
                 if isinstance(row, task.Counted):
                     self.stats.update(row.stats)
                 elif isinstance(row, task.Noted):
-                    _say(f"{row.message}\n")
+                    terminal.say(f"{row.message}\n")
                 elif isinstance(row, task.NoFunction):
                     self.without_function.append(row.message)
                 elif isinstance(row, task.Failed | corpus.Died):
@@ -359,7 +371,7 @@ class Run:
 
     def print(self, work: Callable[[Item], Iterable[Row]]) -> None:
         """Write the results to standard output."""
-        with _output() as write, closing(self.rows(work)) as rows:
+        with terminal.output() as write, closing(self.rows(work)) as rows:
             for row in rows:
                 write(row.data)
 
@@ -370,14 +382,14 @@ class Run:
         if len(self.items) != 1:
             raise Failure(f"--in-place needs exactly one file, here are {len(self.items)}")
         for row in self.rows(work):
-            with _complaining():
+            with terminal.complaining():
                 replace(self.items[0].path, *row)
 
     def fill(self, work: Callable[[Item], Iterable[Row]], folder: str) -> None:
         """Write the results into a new folder."""
         from astmut.files import Folder  # keeps --help fast
 
-        with _complaining(), closing(Folder(folder)) as output, closing(self.rows(work)) as rows:
+        with terminal.complaining(), closing(Folder(folder)) as output, closing(self.rows(work)) as rows:
             for row in rows:
                 output.add(*row)
 
@@ -388,80 +400,8 @@ class Run:
             best = next((message for message in without if "did you mean" in message), without[0])
             self.complain(best + (f" ({len(without)} files searched)" if len(without) > 1 else ""))
         elif not self.found and not self.failed:
-            _say(f"{nothing}\n")
+            terminal.say(f"{nothing}\n")
         sys.exit(ERROR if self.failed else FINE if self.found else NOTHING)
-
-
-@contextmanager
-def _output() -> Iterator[Callable[[bytes], None]]:
-    """Give a function that writes bytes to standard output as they are.
-
-    What goes wrong there ends the command: in one line, or in none where the reader has seen enough.
-    """
-    if sys.stdout is None:
-        raise Failure("standard output is closed")
-    eager = sys.stdout.isatty()
-
-    def write(data: bytes) -> None:
-        with _writing():
-            sys.stdout.buffer.write(data)
-            if eager:
-                sys.stdout.flush()
-
-    yield write
-    with _writing():
-        sys.stdout.flush()
-
-
-@contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:  # `| head` has seen enough
-        _abandon_output()
-        sys.exit(PIPE_CLOSED)
-    except OSError as error:
-        _abandon_output()
-        raise Failure(f"cannot write to standard output: {error.strerror}") from None
-
-
-def _abandon_output() -> None:
-    """Let what is still in the buffer go nowhere.
-
-    Python would try to write it at its end, and complain loudly, or wait for a reader that has stopped reading.
-    """
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-@contextmanager
-def _complaining() -> Iterator[None]:
-    """Turn the failure of a file into one line."""
-    try:
-        yield
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename is not None else ""
-        raise Failure(f"{name}{error.strerror or error}") from None
-
-
-def _read(path: str) -> bytes:
-    with _complaining():
-        return Path(path).read_bytes()
-
-
-def _stdin() -> bytes:
-    if sys.stdin is None:
-        raise Failure("standard input is closed")
-    with _complaining():
-        return sys.stdin.buffer.read()
-
-
-def _say(text: str) -> None:
-    """Write to standard error, if there is one."""
-    if sys.stderr is not None:
-        with suppress(OSError):
-            sys.stderr.write(text)
-            sys.stderr.flush()
 
 
 def _is_terminal() -> bool:
@@ -487,7 +427,7 @@ def _stats_table(stats: Stats) -> str:
 
 def _terminate(_signal: int, _frame: object) -> NoReturn:
     """Leave in order, or the workers would live on."""
-    _abandon_output()
+    terminal.abandon_output()
     sys.exit(TERMINATED)
 
 
@@ -497,14 +437,14 @@ def main() -> None:
     try:
         status = commands.main(prog_name="astmut", standalone_mode=False)
     except click.Abort:
-        _abandon_output()
+        terminal.abandon_output()
         status = INTERRUPTED
     except click.ClickException as error:
         error.show()
         status = ERROR
     except OSError as error:
-        _abandon_output()
-        _say(f"astmut: {error.strerror or error}\n")
+        terminal.abandon_output()
+        terminal.say(f"astmut: {error.strerror or error}\n")
         status = ERROR
     sys.exit(status)
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import astmut.rules
 from astmut import engine
 from astmut.engine import MODES, Mode, Stats
 from astmut.model import Mutant, Site
-from astmut.rulebook import Rule, choose, load_plugins
+from astmut.rulebook import Rule, choose, configured, load_plugins
 from astmut.source import Source
 from astmut.where import wanted
 
@@ -19,6 +20,8 @@ __all__ = ["mutate", "sites"]
 
 REGISTERED = astmut.rules.__all__  # importing them registered them; now those of other packages
 load_plugins()
+
+NONE: Mapping[str, Mapping[str, Any]] = {}
 
 
 def sites(
@@ -28,6 +31,7 @@ def sites(
     groups: Iterable[str] | str = (),
     lines: Iterable[tuple[int, int]] = (),
     function: str | None = None,
+    options: Mapping[str, Mapping[str, Any]] = NONE,
 ) -> list[Site]:
     """Return every place where ``rules`` apply, in the order of the text, then of the rules' names.
 
@@ -35,7 +39,8 @@ def sites(
     the parameters and the errors raised.
     """
     source = text if isinstance(text, Source) else Source(text)
-    return [one.site for one in engine.find(source, choose(rules, groups), wanted(source, lines, function))]
+    chosen = configured(choose(rules, groups), options)
+    return [one.site for one in engine.find(source, chosen, wanted(source, lines, function))]
 
 
 def mutate(
@@ -48,6 +53,7 @@ def mutate(
     count: int | None = None,
     lines: Iterable[tuple[int, int]] = (),
     function: str | None = None,
+    options: Mapping[str, Mapping[str, Any]] = NONE,
     check: bool = True,
     unparse: bool = False,
     stats: Stats | None = None,
@@ -66,6 +72,7 @@ def mutate(
         count: stop after so many mutants; ``sample`` takes 10 where none is given.
         lines: only sites that begin on these lines, each a pair of first and last line, from 1.
         function: only sites in the function or class of this qualified name.
+        options: of rules, by the rule's name: ``{"substitute-library-function": {"library": "paper"}}``.
         check: compile each mutant, and compare its tree with the source's and with its siblings'. Without the
             check a few in ten thousand are not Python.
         unparse: print each mutant anew with ``ast.unparse``, as the paper's method does, which loses the author's
@@ -74,13 +81,14 @@ def mutate(
 
     Raises:
         ParseError: the text cannot be decoded or parsed.
-        UnknownRuleError, UnknownFunctionError: there is nothing of that name; the message suggests what there is.
-        ValueError: an unknown mode.
+        UnknownRuleError, UnknownFunctionError, UnknownOptionError: there is nothing of that name; the message suggests
+            what there is.
+        ValueError: an unknown mode, or an option's value that its rule refuses.
     """
     if mode not in MODES:
         raise ValueError(f"no mode named {mode!r}; there are: {', '.join(MODES)}")
     source = text if isinstance(text, Source) else Source(text)
-    chosen = choose(rules, groups)
+    chosen = configured(choose(rules, groups), options)
     found = engine.find(source, chosen, wanted(source, lines, function), together=mode == "together")
     stats = Stats() if stats is None else stats
     for one in found:

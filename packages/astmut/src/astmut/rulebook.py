@@ -11,7 +11,8 @@ import re
 import typing
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial, update_wrapper
 from importlib.metadata import entry_points
 from textwrap import dedent
 from types import UnionType
@@ -55,6 +56,10 @@ class UnknownRuleError(LookupError):
     """A rule or group of this name does not exist; the message suggests the nearest that does."""
 
 
+class UnknownOptionError(LookupError):
+    """A rule takes no option of this name; the message suggests one that it takes."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """One way to change programs: a name, the groups it belongs to, the node types it is asked about.
@@ -72,6 +77,22 @@ class Rule:
     def doc(self) -> str:
         """The docstring of the rule's function, dedented."""
         return inspect.cleandoc(self.rewrites.__doc__ or "")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that the rule takes, with their defaults: the parameters that its function takes by keyword."""
+        return {name: p.default for name, p in _parameters(self.rewrites).items() if p.kind is p.KEYWORD_ONLY}
+
+    def with_options(self, **options: Any) -> Rule:
+        """Return the rule with some options set; the same object for the same options.
+
+        Raises ``UnknownOptionError`` for one that it does not take.
+        """
+        known = self.options
+        for name in options:
+            if name not in known:
+                raise UnknownOptionError(_unknown(f"option of {self.name}", name, known))
+        return _with_options(self, tuple(sorted(options.items()))) if options else self
 
     @property
     def summary(self) -> str:
@@ -97,6 +118,18 @@ class Rule:
         return tuple(found)
 
 
+def _parameters(function: RuleFunction) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function).parameters
+
+
+@lru_cache
+def _with_options(rule: Rule, options: tuple[tuple[str, Any], ...]) -> Rule:
+    """Return one rule for the same options: the engine keeps what it worked out about a rule."""
+    function = update_wrapper(partial(rule.rewrites, **dict(options)), rule.rewrites)
+    del function.__wrapped__  # or its signature would be the one without the options
+    return replace(rule, rewrites=function)
+
+
 def _line_example(line: str) -> Example:
     before, _, after = line.partition("=>")
     return Example(before.strip(), tuple(part.strip() for part in after.split("  |  ") if part.strip()))
@@ -118,6 +151,8 @@ def rule(name: str, *groups: str, skip: Iterable[str] = (ANNOTATION, PATTERN)) -
     (``cst.If | cst.IfExp`` works). It yields mappings from nodes (or spans) to what stands there instead: a text,
     or a tuple of texts and nodes, where a node means its own text, with this rule's other changes inside it when
     all sites change together. Several yields are alternatives, best first.
+
+    What it takes by keyword only, with defaults, are its options, for ``Rule.with_options``.
 
     ``skip`` are contexts that the rule does not look into: ``annotation`` (also of type aliases and type
     parameters), ``pattern`` (of ``case``), ``f-string``. The docstring holds the examples.
@@ -179,8 +214,21 @@ def choose(names: Iterable[str | Rule] | str | None = None, groups: Iterable[str
     return tuple(chosen[name] for name in sorted(chosen))
 
 
+def configured(rules: Iterable[Rule], options: Mapping[str, Mapping[str, Any]]) -> tuple[Rule, ...]:
+    """Return rules with the options that are given for them by name; options of other rules have no effect.
+
+    Raises ``UnknownRuleError`` for the name of no rule, and ``UnknownOptionError``.
+    """
+    rules = tuple(rules)
+    names = {rule.name for rule in rules}
+    for name in options:
+        if name not in names and name not in RULES:
+            raise UnknownRuleError(_unknown("rule", name, RULES))
+    return tuple(rule.with_options(**options[rule.name]) if rule.name in options else rule for rule in rules)
+
+
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     near = process.extractOne(name, known, score_cutoff=60)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known) or 'none'}"
     return f"no {kind} named {name!r}; {hint}"

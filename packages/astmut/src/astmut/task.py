@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from astmut import formats
 from astmut.engine import Mode, Stats
@@ -82,12 +82,13 @@ Row: TypeAlias = Printed | ToFile | Replacement | Counted | Noted | Failed | NoF
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Which rules, and which part of a file."""
+    """Which rules with which options, and which part of a file."""
 
     rules: tuple[str, ...] | None = None
     groups: tuple[str, ...] = ()
     lines: Ranges = ()
     function: str | None = None
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ class Mutating:
             count=self.count,
             lines=lines,
             function=self.where.function,
+            options=self.where.options,
             unparse=self.unparse,
             stats=stats,
         )
@@ -177,7 +179,14 @@ class Listing:
         if lines is None:
             return
         try:
-            found = sites(source, rules=where.rules, groups=where.groups, lines=lines, function=where.function)
+            found = sites(
+                source,
+                rules=where.rules,
+                groups=where.groups,
+                lines=lines,
+                function=where.function,
+                options=where.options,
+            )
         except UnknownFunctionError as error:
             yield NoFunction(f"{formats.quoted(item.path)}: {error}")
             return

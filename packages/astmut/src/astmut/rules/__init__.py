@@ -16,6 +16,7 @@ from astmut.rules import (
     set_to_list,
     string_to_float,
     string_to_int,
+    substitute_library_function,
     swap_arguments,
     variable_misuse,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "set_to_list",
     "string_to_float",
     "string_to_int",
+    "substitute_library_function",
     "swap_arguments",
     "variable_misuse",
 ]

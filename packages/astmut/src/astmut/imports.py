@@ -1,0 +1,236 @@
+"""What imported names mean at a place: ``np.sqrt`` is ``numpy.sqrt`` where ``np`` is numpy and nothing else.
+
+A name means what an import binds it to as long as nothing else binds it in the same scope: no assignment, parameter,
+loop, function or class, and no second import of something different. ``global`` and ``nonlocal`` spoil a name for the
+whole source. Relative imports bind names too; what they mean is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import libcst as cst
+
+from astmut.source import Source
+from astmut.surroundings import is_target
+
+# Types are compared, not asked for by isinstance, which for the classes of libcst is a Python function.
+_IMPORTS = frozenset({cst.Import, cst.ImportFrom})
+_COMPREHENSIONS = frozenset({cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp})
+_SCOPES = frozenset({cst.FunctionDef, cst.Lambda, cst.ClassDef, *_COMPREHENSIONS})
+_HOLDS_TARGETS = (cst.Element, cst.StarredElement)
+# The field of a parent whose name is bound by it.
+_BINDING_FIELD: dict[type[cst.CSTNode], str] = {
+    cst.AssignTarget: "target", cst.AnnAssign: "target", cst.AugAssign: "target", cst.For: "target",
+    cst.CompFor: "target", cst.NamedExpr: "target", cst.Del: "target", cst.Param: "name", cst.FunctionDef: "name",
+    cst.ClassDef: "name", cst.AsName: "name", cst.NameItem: "name", cst.MatchAs: "name", cst.MatchStar: "name",
+    cst.MatchMapping: "rest", cst.TypeAlias: "name", cst.TypeVar: "name", cst.TypeVarTuple: "name",
+    cst.ParamSpec: "name",
+}  # fmt: skip
+
+Scope = int  # the identity of the node whose scope it is; all nodes of a source live as long as the source
+
+
+class Bound(NamedTuple):
+    """A name that an import binds.
+
+    ``meaning`` is the full name of what it is bound to, None where that is not known. ``modules`` are the modules
+    that can be reached by it: what is written, and its full name. ``sure`` says that the import is a statement of
+    the scope itself, not of a branch or a ``try`` in it.
+    """
+
+    name: str
+    meaning: str | None
+    modules: tuple[tuple[str, str], ...]
+    sure: bool
+    start: int
+
+
+class Imports:
+    """The imports of one source. ``names`` are all names that any of them binds, ``stars`` the modules of ``*``."""
+
+    def __init__(self, source: Source, others: Iterable[str] = ()) -> None:
+        """Find the imports, and what else binds their names, or one of ``others``."""
+        self.source = source
+        self.names: set[str] = set()
+        self.stars: list[str | None] = []
+        self._bound: dict[Scope, list[Bound]] = {}
+        self._taken: set[tuple[Scope, str]] = set()  # bound by something else than an import
+        self._spoiled: set[str] = set()
+        self._meanings: dict[tuple[str, tuple[Scope, ...]], str | None] = {}
+        self._visible: dict[tuple[Scope, ...], tuple[Bound, ...]] = {}
+        for node in source.nodes:
+            if type(node) in _IMPORTS:
+                self._add(node)
+        tracked = self.names.union(others)
+        if tracked:
+            for name, scope in self._other_bindings(tracked):
+                if scope is None:
+                    self._spoiled.add(name)
+                else:
+                    self._taken.add((scope, name))
+
+    def _add(self, node: Any) -> None:
+        """Note what an import binds."""
+        source = self.source
+        start = source.span(node).start
+        line: Any = source.parent(node)
+        block: Any = line if isinstance(line, cst.SimpleStatementSuite) else source.parent(line)
+        sure = block is source.module or isinstance(source.parent(block), (cst.FunctionDef, cst.ClassDef))
+        scope = self.scopes(node)[0]
+        bound = self._bound.setdefault(scope, [])
+        origin: str | None = ""
+        modules: list[tuple[str, str]]
+        if type(node) is cst.ImportFrom:
+            origin = None if node.relative else _dotted(node.module)
+            if isinstance(node.names, cst.ImportStar):
+                self.stars.append(origin)
+                return
+        for alias in node.names:
+            full = _dotted(alias.name)
+            asname = alias.asname
+            if type(node) is cst.ImportFrom:
+                name = asname.name.value if asname else full
+                meaning = f"{origin}.{full}" if origin else None
+                modules = [(name, meaning)] if meaning else []
+            elif asname:
+                name, meaning, modules = asname.name.value, full, [(asname.name.value, full)]
+            else:
+                name = meaning = full.partition(".")[0]
+                parts = full.split(".")
+                modules = [(each, each) for each in (".".join(parts[: at + 1]) for at in range(len(parts)))]
+            self.names.add(name)
+            bound.append(Bound(name, meaning, tuple(modules), sure, start))
+
+    def _other_bindings(self, tracked: set[str]) -> Iterator[tuple[str, Scope | None]]:
+        """Yield where names are bound by anything but imports; None where that may be anywhere."""
+        source = self.source
+        nodes, parents = source.nodes, source.parents
+        name, attribute = cst.Name, cst.Attribute
+        fields = _BINDING_FIELD
+        node: Any
+        for at, node in enumerate(nodes):
+            if type(node) is name and node.value in tracked:
+                above: Any = nodes[parents[at]]
+                kind = type(above)
+                if kind is attribute or not (kind in fields or kind in _HOLDS_TARGETS):
+                    continue
+                if kind in fields:
+                    if getattr(above, fields[kind]) is not node:
+                        continue
+                elif not is_target(node, source):
+                    continue
+                if kind is cst.AsName and isinstance(source.parent(above), cst.ImportAlias):
+                    continue
+                yield node.value, self._scope_of_binding(node, above)
+
+    def _scope_of_binding(self, node: cst.CSTNode, above: Any) -> Scope | None:
+        if type(above) is cst.NameItem:
+            return None
+        source = self.source
+        if type(above) is cst.Param:
+            return id(next(each for each in source.ancestors(above) if isinstance(each, (cst.FunctionDef, cst.Lambda))))
+        if type(above) is cst.CompFor or isinstance(above, _HOLDS_TARGETS):
+            for each in source.ancestors(node):
+                if type(each) in _COMPREHENSIONS:
+                    return id(each)
+                if isinstance(each, cst.BaseSmallStatement | cst.BaseCompoundStatement):
+                    break
+        return next(scope for scope in self.scopes(above) if scope not in self._comprehensions)
+
+    @cached_property
+    def _comprehensions(self) -> set[Scope]:
+        return {id(node) for node in self.source.nodes if type(node) in _COMPREHENSIONS}
+
+    def scopes(self, node: cst.CSTNode) -> tuple[Scope, ...]:
+        """Return the scopes whose names can be seen at a node, from the innermost to the module's."""
+        source = self.source
+        found: list[Scope] = []
+        below = node
+        for above in source.ancestors(node):
+            kind = type(above)
+            if kind in _SCOPES:
+                inside = kind in _COMPREHENSIONS or above.body is below  # type: ignore[attr-defined]
+                if inside and not (kind is cst.ClassDef and found):
+                    found.append(id(above))
+            below = above
+        found.append(id(source.module))
+        return tuple(found)
+
+    def binds(self, name: str, scopes: Iterable[Scope]) -> bool:
+        """Say whether a name is bound in some scopes, by whatever."""
+        if name in self._spoiled:
+            return True
+        return any(
+            (scope, name) in self._taken or any(bound.name == name for bound in self._bound.get(scope, ()))
+            for scope in scopes
+        )
+
+    def meaning(self, name: str, scopes: tuple[Scope, ...]) -> str | None:
+        """Return the full name of what a name is bound to by an import, None where that is not sure."""
+        key = (name, scopes)
+        if key not in self._meanings:
+            self._meanings[key] = self._meaning(name, scopes)
+        return self._meanings[key]
+
+    def _meaning(self, name: str, scopes: tuple[Scope, ...]) -> str | None:
+        if name in self._spoiled:
+            return None
+        for scope in scopes:
+            if (scope, name) in self._taken:
+                return None
+            meanings = {bound.meaning for bound in self._bound.get(scope, ()) if bound.name == name}
+            if meanings:
+                return meanings.pop() if len(meanings) == 1 else None
+        return None
+
+    def visible(self, node: cst.CSTNode, scopes: tuple[Scope, ...]) -> tuple[Bound, ...]:
+        """Return what imports surely bind at a node, in the order of the text, outer scopes first."""
+        known = self._visible.get(scopes)
+        if known is not None:
+            return known
+        at = self.source.span(node).start
+        found: list[Bound] = []
+        # What runs in the import's own scope runs in the order of the text; a function runs later.
+        own = next(scope for scope in scopes if scope not in self._comprehensions)
+        for scope in reversed(scopes):
+            for bound in self._bound.get(scope, ()):
+                here = bound.sure and (bound.start < at or scope != own)
+                if here and bound.meaning is not None and bound.meaning == self.meaning(bound.name, scopes):
+                    found.append(bound)
+        if own not in self._bound:  # then it does not matter where in its scope the node stands
+            self._visible[scopes] = tuple(found)
+        return tuple(found)
+
+    @cached_property
+    def all_bound(self) -> frozenset[str]:
+        """All names that anything but a star import binds anywhere in the source."""
+        everything = {node.value for node in self.source.nodes if type(node) is cst.Name}
+        return frozenset(self.names | {name for name, _ in self._other_bindings(everything)})
+
+
+def imports(source: Source, others: frozenset[str] = frozenset()) -> Imports:
+    """Return the imports of a source, worked out once for the same ``others``."""
+    key = f"imports {len(others)}"
+    found = source.memo.get(key)
+    if found is None:
+        found = source.memo[key] = Imports(source, others)
+    return found  # type: ignore[return-value]
+
+
+def path_of(node: cst.BaseExpression) -> list[str] | None:
+    """Return the parts of a dotted name such as ``os.path.join``, None for anything else."""
+    parts = []
+    while type(node) is cst.Attribute:
+        parts.append(node.attr.value)
+        node = node.value
+    if type(node) is not cst.Name:
+        return None
+    parts.append(node.value)
+    return parts[::-1]
+
+
+def _dotted(node: Any) -> str:
+    return ".".join(path_of(node) or ())

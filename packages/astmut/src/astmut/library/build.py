@@ -1,0 +1,687 @@
+"""Reading the signatures of packages from their sources and stubs. Nothing of them is imported or run.
+
+typeshed_client reads a module's names: it knows the standard library's stubs, which of their branches hold for a
+version of Python, and star imports. Here its names are followed to the functions that they mean, and those names are
+kept that a user would write. A file that cannot be read costs its own names, and is reported.
+"""
+
+from __future__ import annotations
+
+import ast
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from typeshed_client import finder, parser
+
+from astmut.library.signature import (
+    KEYWORD_ONLY,
+    POSITIONAL,
+    POSITIONAL_ONLY,
+    VAR_KEYWORD,
+    VAR_POSITIONAL,
+    Parameter,
+    Signature,
+)
+
+STANDARD_LIBRARY = "python"
+VERSIONS = ((3, 10), (3, 11), (3, 12), (3, 13))  # what the standard library has in all of these
+PLATFORM = "linux"
+LARGEST_FILE = 8 * 1024 * 1024
+# Modules that are no library for a program: they do something when imported, or are programs and tests themselves.
+NOT_FOR_USERS = frozenset(
+    {"__main__", "antigravity", "conftest", "distutils", "externals", "idlelib", "lib2to3", "test", "tests", "this"}
+)
+# What its authors call private under a public name, or what only some builds of Python have.
+NOT_FOR_ALL = frozenset(
+    {
+        "dbm.gnu",
+        "dbm.ndbm",
+        "matplotlib.backends",
+        "pandas.core",
+        "pandas.io.formats",
+        "sys.gettotalrefcount",
+        "torch.fx.experimental",
+    }
+    | {"genericpath", "ntpath", "posixpath", "typing_extensions"}  # the first three are os.path
+)
+# What stubs or branches say, and is not there or no function in fact; found by tests/astmut/test_library_exists.py.
+NOT_TRUE = frozenset(
+    {
+        "scipy.ndimage.delegate_xp",
+        "scipy.signal.delegate_xp",
+        "scipy.signal.get_default_capabilities",
+        "torch.DisableTorchFunction",
+        "torch.DisableTorchFunctionSubclass",
+        "torch.backends.python_native.flags_frozen",
+        "torch.gather_traceback",
+        "torch.get_num_thread",
+        "torch.symbolize_tracebacks",
+        "torch.unique_dim",
+    }
+)
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+_UNREADABLE = (SyntaxError, ValueError, OSError, RecursionError, MemoryError, parser.InvalidStub)
+
+
+class BuildError(Exception):
+    """An index cannot be made of what was asked for."""
+
+
+class Found(NamedTuple):
+    """A function at its definition: the module and name there, its nodes, and whether ``self`` is filled already."""
+
+    module: str
+    name: str
+    nodes: tuple[Function, ...]
+    bound: bool = False
+
+
+class Class(NamedTuple):
+    """A class at its definition, which a variable may be an instance of."""
+
+    module: str
+    name: str
+    names: parser.NameDict
+
+
+@dataclass(slots=True)
+class Report:
+    """What was read, by which Python and reader, and which modules were left out, with why."""
+
+    packages: dict[str, str] = field(default_factory=dict)
+    built_with: dict[str, str] = field(default_factory=dict)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Reader:
+    """The modules of one search path, as they are for one version of Python, read when asked for and once."""
+
+    def __init__(
+        self, paths: Sequence[Path], python: tuple[int, int], platform: str, report: Report, *, stubs: bool = True
+    ) -> None:
+        """Look for modules in the standard library, and in folders where Python would look: stubs first, or sources."""
+        self.report, self.stubs = report, stubs
+        self.paths = list(paths)
+        self.context = finder.get_search_context(
+            search_path=self.paths, version=python, platform=platform, allow_py_files=True
+        )
+        self._modules: dict[str, Module] = {}
+        self._importable: dict[str, bool] = {}
+        self._asked: set[tuple[str, str]] = set()
+
+    def module(self, name: str) -> Module:
+        """Return a module; one that is not there has no names."""
+        found = self._modules.get(name)
+        if found is None:
+            # It is empty while it is read, so that modules that import each other come to an end.
+            found = self._modules[name] = Module(name)
+            path = self.path(name)
+            if path is not None:
+                try:
+                    self._read(found, path)
+                except _UNREADABLE as error:
+                    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                    self.report.skipped.append((name, reason))
+        return found
+
+    def path(self, name: str) -> Path | None:
+        """Return the file to read a module from: its stub, or its source."""
+        if not self._is_of_this_version(name):
+            return None
+        path: Path | None = finder.get_stub_file_name(finder.ModulePath(tuple(name.split("."))), self.context)
+        if path is None and "." not in name:
+            alone = (folder / f"{name}{suffix}" for folder in self.paths for suffix in (".pyi", ".py"))
+            path = next((file for file in alone if file.is_file()), None)
+        if path is not None and not self.stubs and path.with_suffix(".py").is_file():
+            return path.with_suffix(".py")
+        return path
+
+    def _is_of_this_version(self, name: str) -> bool:
+        """Say whether the standard library has a module in this version; True for modules of others."""
+        known = finder.get_typeshed_versions(self.context.typeshed)
+        parts = name.split(".")
+        spans = (known.get(".".join(parts[: at + 1])) for at in range(len(parts)))
+        python = self.context.version
+        return all(span is None or span.min <= python <= (span.max or python) for span in spans)
+
+    def _read(self, module: Module, path: Path) -> None:
+        tree = _parsed(path)
+        module.is_package = path.stem == "__init__"
+        module.is_stub = path.suffix == ".pyi"
+        gone: set[str] = set()
+        for node in ast.walk(tree):
+            for block in (getattr(node, name, ()) for name in ("body", "orelse", "finalbody")):
+                if isinstance(block, list):
+                    self._spell_stars_out(block, module)
+        for node in _at_top(tree):
+            if isinstance(node, ast.Delete):
+                gone.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        names = parser.parse_ast(
+            tree,
+            self.context,
+            finder.ModulePath(tuple(module.name.split("."))),
+            is_init=module.is_package,
+            file_path=path,
+        )
+        module.names = {name: info for name, info in names.items() if name not in gone}
+
+    def _spell_stars_out(self, block: list[ast.stmt], module: Module) -> None:
+        """Replace star imports by the names that they bring: typeshed_client would follow them in circles."""
+        for at, node in enumerate(block):
+            if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+                other = self.module(absolute(node, module.name, is_package=module.is_package))
+                node.names = [ast.alias(name, name) for name in other.brought_by_star()]
+                if not node.names:
+                    block[at] = ast.Pass()
+
+    def resolve(self, module: str, name: str) -> Found | Class | str | None:
+        """Return the function, class or module (its name) that a name of a module means, None for all else."""
+        if (module, name) in self._asked:  # ``y = y.z``: names that explain each other in a circle
+            return None
+        self._asked.add((module, name))
+        try:
+            return self._resolve(module, name)
+        finally:
+            self._asked.discard((module, name))
+
+    def _resolve(  # noqa: C901, PLR0911 - one answer for each thing that a name can be
+        self, module: str, name: str
+    ) -> Found | Class | str | None:
+        for _ in range(50):  # names may be handed on in circles
+            info = self.module(module).names.get(name)
+            if info is None:
+                inner = f"{module}.{name}"
+                return inner if self.path(inner) is not None else None
+            node = self._one(info, stub=self.module(module).is_stub)
+            if isinstance(node, parser.ImportedName):
+                source = ".".join(node.module_name)
+                if node.name is None:
+                    return source
+                if (source, node.name) == (module, name):  # ``from . import name`` in the package itself
+                    return f"{module}.{name}" if self.path(f"{module}.{name}") is not None else None
+                if self.path(source) is None:
+                    return None
+                module, name = source, node.name
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id != name:
+                name = node.value.id
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute):
+                return self._attribute(module, node.value)
+            elif isinstance(node, ast.AnnAssign):
+                return self._called(module, name, node.annotation)
+            elif isinstance(node, ast.ClassDef):
+                return Class(module, name, info.child_nodes or {})
+            elif isinstance(node, Function):
+                functions = _functions(info)
+                return Found(module, name, functions) if _exists(functions[0]) else None
+            else:
+                return None
+        return None
+
+    def origin(self, module: str, name: str) -> tuple[str, bool]:
+        """Return the full name under which the value of a name is made, and whether the making of it is to be seen."""
+        for _ in range(50):
+            info = self.module(module).names.get(name)
+            if info is None:  # a file in C brings it
+                return f"{module}.{name}", False
+            node = self._one(info, stub=self.module(module).is_stub)
+            value = node.value if isinstance(node, ast.Assign) else None
+            if isinstance(value, ast.Call) and ast.unparse(value.func) == "_add_docstr":
+                value = value.args[0]  # torch names functions in C anew so, and the call gives them back
+            if isinstance(node, parser.ImportedName) and node.name is not None:
+                module, name = ".".join(node.module_name), node.name
+            elif isinstance(value, ast.Name) and value.id != name:
+                name = value.id
+            elif isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name):
+                holder = self.resolve(module, value.value.id)
+                if not isinstance(holder, str):
+                    break
+                module, name = holder, value.attr
+            else:
+                break
+        return f"{module}.{name}", True
+
+    def _one(self, info: Any, *, stub: bool) -> Any:
+        """Return what decides of all that a name is bound to: the first in a stub, the last in a source."""
+        if isinstance(info.ast, parser.OverloadedName):
+            return info.ast.definitions[0 if stub else -1]
+        return info.ast
+
+    def _attribute(self, module: str, node: ast.Attribute) -> Found | Class | str | None:
+        """Return what ``json.dumps``, or ``_inst.random`` of a variable ``_inst: Random``, means in a module."""
+        if not isinstance(node.value, ast.Name):
+            return None
+        info = self.module(module).names.get(node.value.id)
+        holder: Found | Class | str | None
+        if info is not None and isinstance(info.ast, ast.AnnAssign):
+            holder = self._class_of(module, info.ast.annotation)
+            if isinstance(holder, Class):
+                return self._method(holder, node.attr, (module, f"{node.value.id}.{node.attr}"))
+            return None
+        holder = self.resolve(module, node.value.id)
+        return self.resolve(holder, node.attr) if isinstance(holder, str) else None
+
+    def _called(self, module: str, name: str, annotation: ast.expr) -> Found | None:
+        """Return what a call of a variable runs: ``__call__`` of its class, as numpy's ufuncs have it."""
+        found = self._class_of(module, annotation)
+        return self._method(found, "__call__", (module, name)) if isinstance(found, Class) else None
+
+    def _class_of(self, module: str, annotation: ast.expr) -> Class | None:
+        if isinstance(annotation, ast.Subscript):
+            inside = ast.unparse(annotation.value).rpartition(".")[2] == "Final"
+            annotation = annotation.slice if inside else annotation.value
+        if isinstance(annotation, ast.Attribute):
+            found = self._attribute(module, annotation)
+        else:
+            found = self.resolve(module, annotation.id) if isinstance(annotation, ast.Name) else None
+        return found if isinstance(found, Class) else None
+
+    def _method(self, of: Class, method: str, definition: tuple[str, str]) -> Found | None:
+        """Return a method of a class, or of the classes that it is derived from."""
+        info = of.names.get(method)
+        if info is not None:
+            functions = _functions(info)
+            return Found(*definition, functions, bound=True) if functions else None
+        node = self.module(of.module).names[of.name].ast
+        for base in node.bases if isinstance(node, ast.ClassDef) else ():
+            found = self._class_of(of.module, base)
+            if found is not None and found.name != of.name and (inherited := self._method(found, method, definition)):
+                return inherited
+        return None
+
+    def public(self, name: str) -> Iterator[str]:
+        """Yield the names of a module that are meant for its users.
+
+        Those are the names in ``__all__``. Where there is none, or one that is computed, they are what the module
+        defines, what a stub exports, and what an ``__init__`` or a star imports from the package itself.
+        """
+        module = self.module(name)
+        listed = module.listed
+        package = name.partition(".")[0]
+        for each, info in module.names.items():
+            if each.startswith("_"):
+                continue
+            if listed is not None:
+                wanted = each in listed
+            elif isinstance(info.ast, parser.ImportedName):
+                inside = info.ast.module_name[0] == package
+                wanted = module.hands_on(each) and (module.is_stub or inside)
+                wanted = wanted or (module.is_package and not module.is_stub and inside)
+            else:
+                wanted = True
+            if wanted:
+                yield each
+
+    def importable(self, name: str) -> bool:
+        """Say whether a module, and all that it imports unconditionally, seems to be there."""
+        known = self._importable.get(name)
+        if known is None:
+            self._importable[name] = True  # where modules import each other
+            known = self._importable[name] = self._imports_are_there(name)
+        return known
+
+    def _imports_are_there(self, name: str) -> bool:
+        top = name.partition(".")[0]
+        if top in finder.get_typeshed_versions(self.context.typeshed):
+            return True
+        if "." in name and not self.importable(name.rpartition(".")[0]):
+            return False
+        spec = self._spec(name)
+        if spec is None:
+            return False
+        if spec.origin is None or not spec.origin.endswith(".py"):
+            return True
+        try:
+            body = _parsed(Path(spec.origin)).body
+        except _UNREADABLE:
+            return False
+        is_package = spec.submodule_search_locations is not None
+        wanted: list[str] = []
+        for node in body:
+            if isinstance(node, ast.Import):
+                wanted += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                wanted.append(absolute(node, name, is_package=is_package))
+        refuses = any(isinstance(node, ast.Raise) for node in body)
+        return not refuses and all(each == "__future__" or self.importable(each) for each in wanted)
+
+    def _spec(self, name: str) -> ModuleSpec | None:
+        """Return where Python would find a module; of one in a file of C, where that file is."""
+        places = [str(folder) for folder in self.paths]
+        spec = None
+        for part in name.split("."):
+            spec = PathFinder.find_spec(part, places)
+            if spec is None:
+                return None
+            places = list(spec.submodule_search_locations or ())
+            if not places:
+                break
+        return spec
+
+
+@dataclass(slots=True)
+class Module:
+    """The names of a module, as typeshed_client gives them."""
+
+    name: str
+    names: parser.NameDict = field(default_factory=dict)
+    is_package: bool = False
+    is_stub: bool = False
+
+    @property
+    def listed(self) -> frozenset[str] | None:
+        """The names in ``__all__``, None where there is none or it is computed."""
+        info = self.names.get("__all__")
+        if info is None:
+            return None
+        try:
+            return frozenset(parser.get_dunder_all_from_info(info) or ())
+        except parser.InvalidStub:
+            return None
+
+    def brought_by_star(self) -> list[str]:
+        """Return the names that a star import of this module brings.
+
+        Where ``__all__`` is computed or missing, what the module itself imports by name is none of them.
+        """
+        listed = self.listed
+        if listed is not None:
+            return [name for name in self.names if name in listed]
+        return [name for name in self.names if not name.startswith("_") and self.hands_on(name)]
+
+    def hands_on(self, name: str) -> bool:
+        """Say whether a name is the module's own, or imported in order to hand it on."""
+        info = self.names[name]
+        if self.is_stub or not isinstance(info.ast, parser.ImportedName):
+            return info.is_exported
+        return info.is_exported and info.ast.name == name
+
+
+def _parsed(path: Path) -> ast.Module:
+    """Return the tree of a file. Raises one of ``_UNREADABLE``."""
+    if not path.is_file():
+        raise OSError("not an ordinary file")
+    if path.stat().st_size > LARGEST_FILE:
+        raise OSError(f"larger than {LARGEST_FILE // 1024 // 1024} MiB")
+    data = path.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about escapes: the authors' affair
+        return ast.parse(data)
+
+
+def _at_top(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Yield the statements of a module that are in no function or class."""
+    waiting: list[ast.AST] = list(reversed(tree.body))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.stmt):
+            yield node
+        if not isinstance(node, (*_SCOPES, ast.expr)):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
+    """Return the full name of the module that an import takes names from.
+
+    >>> absolute(ast.parse("from ..b import c").body[0], "p.q.r", is_package=False)
+    'p.b'
+    """
+    if not node.level:
+        return node.module or ""
+    parts = module.split(".")
+    above = parts[: len(parts) - node.level + is_package]
+    return ".".join([*above, *([node.module] if node.module else [])])
+
+
+def _functions(info: parser.NameInfo) -> tuple[Function, ...]:
+    """Return the definitions of a function: its overloads in a stub, or what follows the overloads in a source."""
+    nodes = info.ast.definitions if isinstance(info.ast, parser.OverloadedName) else [info.ast]
+    functions = [node for node in nodes if isinstance(node, Function)]
+    written_out = [node for node in functions if "overload" not in _decorators(node)]
+    return tuple(written_out[-1:] or functions)
+
+
+def _decorators(node: Function) -> set[str]:
+    return {ast.unparse(each).rpartition(".")[2] for each in node.decorator_list}
+
+
+def _exists(node: Function) -> bool:
+    return "type_check_only" not in _decorators(node)
+
+
+def _parameters(found: Found) -> tuple[Parameter, ...]:
+    """Return the parameters of a function, of the first where it is overloaded."""
+    node = found.nodes[0]
+    arguments = node.args
+    ordered = [(arg, POSITIONAL_ONLY) for arg in arguments.posonlyargs] + [(arg, POSITIONAL) for arg in arguments.args]
+    defaults: list[ast.expr | None] = [None] * (len(ordered) - len(arguments.defaults))
+    defaults += arguments.defaults
+    parameters = [
+        Parameter(arg.arg, kind, _written(default)) for (arg, kind), default in zip(ordered, defaults, strict=True)
+    ]
+    if found.bound and "staticmethod" not in _decorators(node):
+        del parameters[:1]
+    if arguments.vararg is not None:
+        parameters.append(Parameter(arguments.vararg.arg, VAR_POSITIONAL))
+    parameters += [
+        Parameter(arg.arg, KEYWORD_ONLY, _written(default))
+        for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    ]
+    if arguments.kwarg is not None:
+        parameters.append(Parameter(arguments.kwarg.arg, VAR_KEYWORD))
+    return tuple(_before_3_8(parameters))
+
+
+def _before_3_8(parameters: Iterable[Parameter]) -> Iterator[Parameter]:
+    """Yield parameters; stubs of old mark those that are positional only by two underscores."""
+    for each in parameters:
+        if each.kind == POSITIONAL and each.name.startswith("__") and not each.name.endswith("__"):
+            yield Parameter(each.name[2:], POSITIONAL_ONLY, each.default)
+        else:
+            yield each
+
+
+def _written(node: ast.expr | None) -> str | None:
+    return None if node is None else ast.unparse(node)
+
+
+class _Normal(ast.NodeTransformer):
+    """One way to write a type: the last part of dotted names, small letters for lists, ``X | None`` for Optional."""
+
+    BUILTIN: ClassVar = {
+        "List": "list", "Dict": "dict", "Tuple": "tuple", "Set": "set", "FrozenSet": "frozenset", "Type": "type",
+    }  # fmt: skip
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        return self.visit_Name(ast.Name(node.attr))
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Name(self.BUILTIN.get(node.id, node.id))
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        if not isinstance(node.value, str):
+            return node
+        try:
+            inner: ast.expr = self.visit(ast.parse(node.value.strip(), mode="eval").body)
+        except (SyntaxError, ValueError):
+            return node
+        return inner
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        value = self.visit(node.value)
+        name = value.id if isinstance(value, ast.Name) else ""
+        if name in {"Literal", "Annotated"}:
+            return ast.Subscript(value, node.slice, ast.Load())
+        inner = self.visit(node.slice)
+        if name == "Optional":
+            return ast.BinOp(inner, ast.BitOr(), ast.Constant(None))
+        if name == "Union" and isinstance(inner, ast.Tuple):
+            union = inner.elts[0]
+            for each in inner.elts[1:]:
+                union = ast.BinOp(union, ast.BitOr(), each)
+            return union
+        return ast.Subscript(value, inner, ast.Load())
+
+
+def _returns(found: Found) -> str:
+    """Return the type that a function returns, in one way of writing; empty where nothing is said."""
+    annotation = found.nodes[0].returns
+    if annotation is None:
+        return ""
+    return ast.unparse(ast.fix_missing_locations(_Normal().visit(annotation)))
+
+
+def build(
+    packages: Sequence[str], paths: Sequence[Path], *, missing_ok: bool = False
+) -> tuple[list[Signature], Report]:
+    """Return the signatures of packages that are found in folders, and a report.
+
+    ``python`` is the standard library: what all supported versions have in common, signed as in the newest.
+    Raises ``BuildError`` for a package that is not there, unless ``missing_ok``, and for what is no name.
+    """
+    python = ".".join(map(str, sys.version_info[:2]))
+    report = Report(built_with={"python": python, "typeshed-client": version("typeshed-client")})
+    quiet = logging.getLogger("typeshed_client")
+    level = quiet.level
+    quiet.setLevel(logging.CRITICAL)  # it remarks on odd files; the report says what could not be read
+    try:
+        found: dict[str, Signature] = {}
+        for package in sorted(set(packages)):
+            if not package.isidentifier():
+                raise BuildError(f"{package!r} is no name of a package: give the name that is imported")
+            if package == STANDARD_LIBRARY:
+                report.packages[package] = "-".join(f"{a}.{b}" for a, b in (VERSIONS[0], VERSIONS[-1]))
+                found.update(_standard_library(report))
+            else:
+                reader = Reader(paths, sys.version_info[:2], sys.platform, report)
+                modules = list(_modules(package, paths))
+                if not modules and missing_ok:
+                    continue
+                if not modules:
+                    raise BuildError(f"there is no package {package!r} in the folders where Python would look")
+                report.packages[package] = _version(package)
+                found.update(_identified(_of_modules(reader, modules), paths))
+    finally:
+        quiet.setLevel(level)
+    return _folded(found, report.packages), report
+
+
+def _identified(found: dict[str, Signature], paths: Sequence[Path]) -> dict[str, Signature]:
+    """Return signatures with the definitions that the sources show.
+
+    A stub may declare a function anew where it is only imported, and may write ``nansum = sum`` because the types are
+    the same. Where the sources end at a file in C, the stub is believed, and names that end at the same name there are
+    one function.
+    """
+    sources = Reader(paths, sys.version_info[:2], sys.platform, Report(), stubs=False)
+    identified = {}
+    ends: dict[str, str] = {}  # what is the same function, each name pointing to one that is nearer to the end
+
+    def end(of: str) -> str:
+        while of in ends:
+            of = ends[of]
+        return of
+
+    for name, signature in found.items():
+        module, _, last = name.rpartition(".")
+        origin, seen = sources.origin(module, last)
+        identified[name] = replace(signature, definition=origin) if seen else signature
+        if not seen and end(origin) != end(signature.definition):
+            ends[end(origin)] = end(signature.definition)
+    return {name: replace(signature, definition=end(signature.definition)) for name, signature in identified.items()}
+
+
+def _standard_library(report: Report) -> dict[str, Signature]:
+    by_version = []
+    for python in VERSIONS:
+        reader = Reader((), python, PLATFORM, Report())
+        names = sorted(name for name, _ in finder.get_all_stub_files(reader.context) if _for_users(name))
+        by_version.append(_of_modules(reader, [name for name in names if reader.path(name) is not None]))
+        report.skipped += [each for each in reader.report.skipped if each not in report.skipped]
+    shared = set.intersection(*map(set, by_version))
+    return {name: signature for name, signature in by_version[-1].items() if name in shared}
+
+
+def _for_users(name: str) -> bool:
+    """Say whether a module or function is meant for users, by its name."""
+    parts = name.split(".")
+    if name in NOT_TRUE or any(part.startswith("_") or part in NOT_FOR_USERS for part in parts):
+        return False
+    return not any(".".join(parts[: at + 1]) in NOT_FOR_ALL for at in range(len(parts)))
+
+
+def _modules(package: str, paths: Iterable[Path]) -> Iterator[str]:
+    """Yield the modules of the first package of a name; links to folders are not followed."""
+    for folder in paths:
+        if any((folder / f"{package}{suffix}").is_file() for suffix in (".py", ".pyi")):
+            yield package
+            return
+        top = folder / package
+        if not top.is_dir():
+            continue
+        modules = set()
+        for here, folders, files in os.walk(top):
+            parts = [package, *Path(here).relative_to(top).parts]
+            folders[:] = [name for name in folders if name.isidentifier() and _for_users(name)]
+            for file in files:
+                stem = Path(file).stem
+                if Path(file).suffix in {".py", ".pyi"} and stem.isidentifier():
+                    module = ".".join(parts if stem == "__init__" else [*parts, stem])
+                    if _for_users(module):
+                        modules.add(module)
+        if modules:
+            yield from sorted(modules)
+            return
+
+
+def _version(package: str) -> str:
+    for distribution in packages_distributions().get(package, [package]):
+        try:
+            return version(distribution)
+        except PackageNotFoundError:  # noqa: PERF203 - two at most
+            continue
+    return ""
+
+
+def _of_modules(reader: Reader, modules: Iterable[str]) -> dict[str, Signature]:
+    """Return the signatures of all functions that users of some modules see, by full name."""
+    found = {}
+    for module in modules:
+        if not reader.importable(module):
+            reader.report.skipped.append((module, "imports what is not there"))
+            continue
+        for name in reader.public(module):
+            function = reader.resolve(module, name)
+            full = f"{module}.{name}"
+            if isinstance(function, Found) and _for_users(full):
+                found[full] = Signature(
+                    full, _parameters(function), _returns(function), f"{function.module}.{function.name}"
+                )
+    return found
+
+
+def _folded(found: dict[str, Signature], packages: dict[str, str]) -> list[Signature]:
+    """Return one signature for all paths to a function that end in the same name, the shortest path first."""
+    paths: dict[tuple[str, str], list[str]] = {}
+    for name, signature in found.items():
+        paths.setdefault((signature.definition, signature.name), []).append(name)
+    folded = []
+    for names in paths.values():
+        names.sort(key=lambda name: (name.count("."), name))
+        first = found[names[0]]
+        package = first.definition.partition(".")[0]
+        package = names[0].partition(".")[0] if package not in packages else package
+        package = package if package in packages else STANDARD_LIBRARY
+        folded.append(replace(first, aliases=tuple(names[1:]), package=package, version=packages.get(package, "")))
+    return sorted(folded, key=lambda signature: signature.qualified_name)

@@ -1,0 +1,135 @@
+"""`astmut index`, and the options of `mutate` and `sites` that lead to it."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from astmut import cli, substitutes
+from astmut.library.index import opened
+
+RULE = "substitute-library-function"
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.commands, [str(argument) for argument in arguments], prog_name="astmut")
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """An index of a package of one's own."""
+    pytest.importorskip("typeshed_client", reason="astmut[index] is not installed")
+    (tmp_path / "lib/shop").mkdir(parents=True)
+    (tmp_path / "lib/shop/__init__.py").write_text("def buy(a): ...\ndef sell(a): ...\ndef pay(a): ...\n", "utf-8")
+    (tmp_path / "lib/shop/broken.py").write_text("def (", "utf-8")
+    file = tmp_path / "shop.jsonl.gz"
+    done = call("index", "build", "shop", "--path", tmp_path / "lib", "-o", file, "--manifest", tmp_path / "m.json")
+    assert done.exit_code == 0
+    assert "3 functions, 0 with a return type\n" in done.stderr
+    assert "left out shop.broken: " in done.stderr
+    assert done.stdout == ""
+    return file
+
+
+def test_choices_are_those_there_are() -> None:
+    assert cli.LIBRARIES == substitutes.REACHES
+
+
+@pytest.mark.parametrize("command", ["build", "nearest", "info"])
+def test_help_has_examples(command: str) -> None:
+    assert f"\n  astmut index {command} " in call("index", command, "--help").stdout
+
+
+def test_a_table_of_the_nearest() -> None:
+    done = call("index", "nearest", "json.dumps", "-k", 3)
+    assert done.exit_code == 0
+    first, _, head, *rows = done.stdout.splitlines()
+    assert first.startswith("json.dumps(obj, *, skipkeys=False")
+    assert head.split() == ["score", "name", "type", "parameters", "function"]
+    assert [row.split()[-1] for row in rows] == [n.signature.qualified_name for n in opened().nearest("json.dumps", 3)]
+
+
+def test_the_nearest_as_json() -> None:
+    done = call("index", "nearest", "os.path.join", "--format", "json")
+    document = json.loads(done.stdout)
+    assert document["name"] == "os.path.join"
+    assert len(document["nearest"]) == 10
+    for one in document["nearest"]:
+        assert one["score"] == sum(one["parts"].values())
+        assert set(one["parts"]) == {"name", "returns", "parameters"}
+        assert one["version"]
+
+
+def test_an_unknown_function_is_an_error_with_a_suggestion() -> None:
+    done = call("index", "nearest", "json.dmps")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("astmut: no function named 'json.dmps' in the index; did you mean 'json.")
+
+
+def test_what_is_in_the_index() -> None:
+    lines = call("index", "info").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == [*opened().packages, "total"]
+    assert str(len(opened())) in lines[-1]
+
+
+def test_an_index_of_ones_own(shop: Path) -> None:
+    assert "shop " in call("index", "info", "--index", shop).stdout
+    done = call("index", "nearest", "shop.buy", "--index", shop)
+    assert [line.split()[-1] for line in done.stdout.splitlines()[3:]] == ["shop.pay", "shop.sell"]
+    assert json.loads((shop.parent / "m.json").read_text("utf-8"))["modules"] == {"shop": 3}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_mutate_takes_the_index_into_its_processes(shop: Path, jobs: int) -> None:
+    files = [shop.parent / f"a{number}.py" for number in range(3)]
+    for file in files:
+        file.write_text("import shop\nshop.buy(1)\n", "utf-8")
+    done = call("sites", *files, "--rule", RULE, "--index", shop, "--jobs", jobs)
+    assert [line.split(" -> ")[1] for line in done.stdout.splitlines()] == ["pay", "sell"] * 3
+    done = call("mutate", files[0], "--rule", RULE, "--index", shop, "--alternatives", 1, "--format", "source")
+    assert done.stdout.endswith("import shop\nshop.pay(1)\n")
+
+
+def test_the_papers_way(tmp_path: Path) -> None:
+    file = tmp_path / "snippet.py"
+    file.write_text("np.sqrt(x)\n", "utf-8")
+    assert call("sites", file, "--rule", RULE).exit_code == 1
+    done = call("sites", file, "--rule", RULE, "--library", "paper", "--alternatives", 4)
+    assert len(done.stdout.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sites", "a.py", "--index", "none.gz"), "none.gz: No such file"),
+        (("sites", "a.py", "--index", "a.py"), "a.py is no index of signatures"),
+        (("index", "nearest", "m.f", "--index", "none.gz"), "none.gz: No such file"),
+        (("index", "info", "--index", "a.py"), "a.py is no index of signatures"),
+        (("sites", "a.py", "--library", "papers"), "'in-scope', 'paper'"),
+        (("index", "nearest", "m.f", "-k", "0"), "0 is not in the range"),
+        (("index", "build", "no_such_package_here", "-o", "x.gz"), "no package 'no_such_package_here'"),
+        (("index", "build", "../x", "-o", "x.gz"), "'../x' is no name of a package"),
+        (("index", "build"), "Missing option '--output'"),
+    ],
+)
+def test_errors_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    if arguments[1] == "build":
+        pytest.importorskip("typeshed_client", reason="astmut[index] is not installed")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").write_text("f(1)\n", "utf-8")
+    done = call(*arguments)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_building_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "typeshed_client", None)
+    monkeypatch.delitem(sys.modules, "astmut.library.build", raising=False)
+    done = call("index", "build", "json", "-o", tmp_path / "x.gz")
+    assert done.exit_code == 2
+    assert "pip install 'astmut[index]'" in done.stderr
