@@ -50,7 +50,34 @@ def page() -> str:
         f"`{sweep['command']}` ({sweep['date']}) made {every['mutants']:,} mutants of {every['files']:,} files of the "
         f"standard library and of large packages, compared {every['texts_compared']:,} texts with their sources byte "
         f"by byte, and compiled {every['compiled_whole']:,} of them whole: {every['defects']} defects. "
-        f"{every['refused']:,} sites were refused by the check.\n{END}"
+        f"{every['refused']:,} sites were refused by the check.\n\n{fitted()}{END}"
+    )
+
+
+def fitted() -> str:
+    """Return the table of a model before and after `synctrain fit`."""
+    fit = newest("fit")
+    best = fit["presets"]["best"]
+    before, after = best["before"], best["after"]
+    rows = [
+        (name, "MRR", before["retrieval"][name]["mrr"], after["retrieval"][name]["mrr"]) for name in before["retrieval"]
+    ]
+    for kind in before["mutant_accuracy"]:
+        old, new = before["mutant_accuracy"][kind], after["mutant_accuracy"][kind]
+        rows += [(name, f"mutant accuracy, {kind}", old[name], new[name]) for name in old]
+    lines = "".join(f"| {name} | {what} | {old:.1f} | {new:.1f} |\n" for name, what, old, new in rows)
+    soft = fit["presets"].get("soft")
+    beside = ""
+    if soft:
+        old, new = (soft[when]["retrieval"]["held out"]["mrr"] for when in ("before", "after"))
+        beside = (
+            f"\nMargin-1 triplets with soft negatives only (preset `soft`): held out, MRR, {old:.1f} to {new:.1f}.\n"
+        )
+    machine = fit["machine"]
+    return (
+        f"MiniLM before and after `synctrain fit` ({best['steps']} steps on the standard library's functions), in "
+        f"percent (`{fit['command']}`, {fit['date']}, {machine['python']}, torch {machine['packages']['torch']}):\n\n"
+        f"| set | measure | before | after |\n|---|---|---|---|\n{lines}{beside}"
     )
 
 

@@ -11,11 +11,12 @@ PACKAGES = Path(__file__).parents[1] / "packages"
 
 # From the roof to the ground, as in docs/architecture.md. A name with /* is a folder, its __init__ included.
 FLOORS = {
-    "astmut": "cli > __init__, task > face, document, corpus, files, since > rules/*, engine > check, scope, strings"
-    " > cells, rulebook, where, layout, formats > surroundings > source > model, spans, library/*",
-    "synctrain": "cli > __init__ > build, loop, report"
-    " > data/*, encoders/*, negatives/*, curriculum/*, objectives/*, evaluate/*, checkpoint"
-    " > types, config, device, log",
+    "astmut": "cli > cli_index > __init__, task, terminal > face, document, corpus, files, since > rules/*, engine"
+    " > check, scope, strings, substitutes > cells, rulebook, where, layout, formats, imports > surroundings > source"
+    " > model, spans, library/*",
+    "synctrain": "__main__ > cli > train, measure > build, loop, report"
+    " > data/*, encoders/*, negatives/*, curriculum/*, objectives/*, evaluate/*, checkpoint, order, parts"
+    " > __init__, types, config, files, log",
 }
 # One idea a file, and none knows another: only the folder's __init__ may import them.
 STRANGERS = {"rules"}

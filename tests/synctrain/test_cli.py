@@ -1,24 +1,46 @@
-"""The `synctrain` command, run as a user runs it: a real process."""
+"""The `synctrain` command line, run as a user runs it: a real process."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
 import synctrain
+from synctrain.cli import main
+
+COMMANDS = ("evaluate", "fit", "harvest", "mine", "search")
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = Path(sys.executable).with_name("synctrain")
-    return subprocess.run([command, *arguments], capture_output=True, text=True, check=False, timeout=30)
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    return subprocess.run([command, *arguments], capture_output=True, text=True, check=False, timeout=60, env=offline)
 
 
-def test_help_says_that_training_is_not_there_yet() -> None:
+def test_help_lists_the_commands() -> None:
     done = run("--help")
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: synctrain ")
-    assert "training commands are not there yet" in " ".join(done.stdout.split())
-    assert "Commands:" not in done.stdout
+    listed = done.stdout.split("Commands:")[1].splitlines()
+    assert [line.split()[0] for line in listed if line.strip()] == list(COMMANDS)
     assert done.stderr == ""
+
+
+def test_help_is_fast_because_it_loads_no_torch() -> None:
+    code = "import sys; from synctrain.cli import main; assert 'torch' not in sys.modules; assert 'numpy' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_says_what_it_does(command: str) -> None:
+    done = CliRunner().invoke(main, [command, "--help"])
+    assert done.exit_code == 0
+    assert done.stdout.startswith(f"Usage: main {command} ")
+    assert len(done.stdout.split("\n\n")[1]) > 40
 
 
 def test_version() -> None:
@@ -27,6 +49,29 @@ def test_version() -> None:
 
 
 def test_an_unknown_command_is_an_error_on_stderr() -> None:
-    done = run("fit")
+    done = run("train")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "No such command 'fit'" in done.stderr
+    assert "No such command 'train'" in done.stderr
+
+
+def test_an_error_is_one_line_and_status_2(tmp_path: Path) -> None:
+    done = run("fit", "--set", "optim.rte=1", "--out", tmp_path / "run")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "synctrain: no setting named 'optim.rte'; did you mean 'optim.rate'?\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_can_be_shown() -> None:
+    done = CliRunner().invoke(main, ["fit", "--show", "--set", "seed=5"])
+    assert done.exit_code == 0
+    shown = json.loads(done.stdout)
+    assert (shown["seed"], shown["objective"]["kind"]) == (5, "contrast")  # preset best
+    done = CliRunner().invoke(main, ["fit", "--show", "--preset", "soft"])
+    assert json.loads(done.stdout)["curriculum"]["soft"] == 1
+
+
+def test_a_file_of_settings_is_no_preset(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text("[optim]\nsteps = 3\n", "utf-8")
+    done = CliRunner().invoke(main, ["fit", "--show", "--config", str(tmp_path / "x.toml")])
+    shown = json.loads(done.stdout)
+    assert (shown["optim"]["steps"], shown["objective"]["kind"]) == (3, "triplet")

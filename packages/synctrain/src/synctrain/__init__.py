@@ -1,6 +1,8 @@
 """Train code search models with hard negatives made by astmut.
 
-The training code is not here yet. What the package offers today:
+The command line is the way in: `synctrain fit`, see docs/synctrain.md. `train.train` is the same from Python.
+
+The face:
 
 - `__version__`: the release, as text.
 """

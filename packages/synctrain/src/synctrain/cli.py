@@ -1,15 +1,239 @@
 """The `synctrain` command line."""
 
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
 import click
 
 from synctrain import __version__
 
+CONTEXT = {"help_option_names": ["-h", "--help"]}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(context_settings=CONTEXT)
 @click.version_option(__version__, prog_name="synctrain")
 def main() -> None:
-    """Train code search models with hard negatives made by astmut.
+    """Train code search models with hard negatives made by astmut, and measure them."""
 
-    The training commands are not there yet: this release has only --help and --version. To make mutants of
-    Python source today, use the astmut command.
+
+@main.command()
+@click.option("--preset", default=None, help="Settings to begin with: best (the default), soft, sync.")
+@click.option("--config", "file", type=click.Path(dir_okay=False, path_type=Path), help="A TOML file of settings.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="One setting, such as optim.rate=2e-5.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("run"), show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with the run in --out from its last checkpoint.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--show", is_flag=True, help="Print the settings as JSON and do nothing.")
+def fit(
+    preset: str | None, file: Path | None, settings: tuple[str, ...], out: Path, resume: bool, quiet: bool, show: bool
+) -> None:
+    """Train a model on pairs of questions and code.
+
+    Without arguments: the preset `best` on functions of the standard library. Writes to --out the settings, a line
+    of JSON a step (log.jsonl), checkpoints, the best model (model/, for transformers and sentence-transformers), and
+    the measures before and after (report.json). Ctrl-C saves; --resume goes on as if it had never stopped. For
+    several processes, on GPUs or on CPUs: `accelerate launch --multi_gpu --num_processes N -m synctrain fit` or
+    `torchrun --nproc_per_node N -m synctrain fit` (`accelerate launch --cpu` starts a single one, whatever N).
     """
+    with _errors():
+        from synctrain import config as configs  # keeps --help fast
+        from synctrain import report, train  # keeps --help fast
+
+        if resume:
+            if preset or file or settings:
+                raise click.UsageError("a resumed run keeps its settings: leave out --preset, --config and --set")
+            chosen = train.settings_of(out)
+        else:
+            chosen = configs.load(preset or (None if file else "best"), file, settings)
+        if show:
+            click.echo(json.dumps(configs.plain(chosen), indent=2))
+            return
+        outcome = train.train(chosen, out, resume=resume, quiet=quiet, say=_say, progress=_progress(quiet=quiet))
+        if outcome.table is not None:
+            report.show(outcome.table)
+        if outcome.verdict:
+            _say(outcome.verdict)
+        if outcome.ended.interrupted:
+            sys.exit(130)
+        if outcome.verdict:
+            _say(f"the model is in {out / train.MODEL}")
+
+
+@main.command()
+@click.argument("model")
+@click.option("--data", "folders", multiple=True, required=True, help="A retrieval set (corpus, queries, qrels).")
+@click.option("--in-domain", multiple=True, help="Name of a set that the model was trained for.")
+@click.option("--convention", type=click.Choice(["standard", "paper_compat"]), default="standard", show_default=True)
+@click.option("--similarity", type=click.Choice(["cos", "dot", "neg_l2"]), default="cos", show_default=True)
+@click.option("--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default.")
+@click.option("--distractors", default=None, metavar="GROUP", help="Put mutants of this group of rules in the corpus.")
+@click.option("--zero-shot", default=None, metavar="MODEL", help="Another model to measure beside it.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON.")
+def evaluate(
+    model: str,
+    folders: tuple[str, ...],
+    in_domain: tuple[str, ...],
+    convention: Any,
+    similarity: Any,
+    max_length: int | None,
+    distractors: str | None,
+    zero_shot: str | None,
+    output: Path | None,
+) -> None:
+    """Measure MODEL on retrieval sets: MRR, NDCG, recall@5 and @10, beside BM25."""
+    with _errors():
+        from synctrain import measure, report  # keeps --help fast
+
+        found = measure.measure(
+            {"BM25": None, **({zero_shot: zero_shot} if zero_shot else {}), model: model},
+            folders,
+            similarity=similarity,
+            max_length=max_length,
+            distractors=distractors,
+            progress=_progress(quiet=False),
+        )
+        report.show(report.table(found.results, in_domain, convention=convention, mutants=found.among or None))
+        if found.among:
+            for name in next(iter(found.among.values())):
+                report.show(report.rules({m: sets[name] for m, sets in found.among.items()}, title=name))
+        if output:
+            report.write_json(output, found.record())
+
+
+@main.command()
+@click.argument("model")
+@click.option("--data", "files", multiple=True, required=True, help="Pairs: a file, a folder, hf:NAME.")
+@click.option("--rule", "rules", multiple=True, help="A rule of astmut.")
+@click.option("--group", "groups", multiple=True, help="A group of rules; sync where neither is given.")
+@click.option("--similarity", type=click.Choice(["cos", "dot", "neg_l2"]), default="cos", show_default=True)
+@click.option("--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default.")
+@click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A Parquet file.")
+def mine(
+    model: str,
+    files: tuple[str, ...],
+    rules: tuple[str, ...],
+    groups: tuple[str, ...],
+    similarity: Any,
+    max_length: int | None,
+    output: Path,
+) -> None:
+    """Write the mutants of each pair's code with their scores under MODEL as Parquet (needs synctrain[parquet])."""
+    with _errors():
+        from synctrain import measure  # keeps --help fast
+
+        count = measure.mine(
+            model,
+            files,
+            output,
+            rules=rules,
+            groups=groups or (() if rules else ("sync",)),
+            similarity=similarity,
+            max_length=max_length,
+            progress=_progress(quiet=False),
+        )
+        _say(f"{count:,} mutants with their scores in {output}")
+
+
+@main.command()
+@click.argument("targets", nargs=-1, required=True)
+@click.option(
+    "-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help=".jsonl or .jsonl.gz"
+)
+@click.option("--tests", is_flag=True, help="Take test files too.")
+def harvest(targets: tuple[str, ...], output: Path, tests: bool) -> None:
+    """Write pairs of docstring and function from TARGETS: folders, files, installed packages, or `stdlib`.
+
+    Nothing is imported or run. Functions without a usable docstring and duplicates are left out, and counted.
+    """
+    with _errors():
+        from synctrain import data  # keeps --help fast
+
+        found = data.harvest(list(targets), tests=tests)
+        data.write_pairs(output, found.pairs, found.extra)
+        _say(f"{len(found.pairs):,} pairs in {output}")
+        left_out = "; ".join(f"{n:,} {reason}" for reason, n in found.skipped.most_common())
+        if left_out:
+            _say(f"left out: {left_out}")
+
+
+@main.command()
+@click.argument("model")
+@click.argument("tree")
+@click.argument("query")
+@click.option("-k", "count", type=click.IntRange(1), default=5, show_default=True, help="Answers.")
+@click.option("--similarity", type=click.Choice(["cos", "dot", "neg_l2"]), default="cos", show_default=True)
+@click.option("--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def search(model: str, tree: str, query: str, count: int, similarity: Any, max_length: int | None, form: str) -> None:
+    """Find the functions of TREE (a folder, a package, or `stdlib`) that answer QUERY best.
+
+    The vectors of a tree are kept, so a second question is answered at once.
+    """
+    with _errors():
+        from synctrain import measure  # keeps --help fast
+
+        hits = measure.search(model, tree, query, count, similarity=similarity, max_length=max_length, say=_say)
+        for hit in hits:
+            entry = hit.entry
+            if form == "json":
+                about = {"path": entry.path, "name": entry.name, "first": entry.first, "last": entry.last}
+                click.echo(json.dumps({**about, "score": round(hit.score, 4), "code": entry.code}))
+                continue
+            where = click.style(f"{entry.path}:{entry.first}", fg="cyan")
+            click.echo(f"{where} {click.style(entry.name, bold=True)}  {hit.score:.3f}")
+            for number, line in hit.excerpt():
+                click.echo(f"  {click.style(f'{number:5}', dim=True)}  {line}")
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn what a user can mend into one line and exit status 2; everything else is a bug and shows itself."""
+    from transformers import utils  # keeps --help fast
+
+    from synctrain import checkpoint, config, encoders, loop, train, types  # keeps --help fast
+
+    logging: Any = utils.logging  # without types
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    known = (
+        types.DataError,
+        config.ConfigError,
+        encoders.ModelError,
+        train.RunError,
+        loop.TrainingError,
+        checkpoint.CheckpointError,
+        OSError,
+    )
+    try:
+        yield
+    except click.ClickException:
+        raise
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone, and Python must not complain of it
+        sys.exit(1)
+    except known as error:
+        click.echo(f"synctrain: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+
+
+def _say(text: str) -> None:
+    """Tell the user something, where results are not."""
+    click.echo(text, err=True)
+
+
+def _progress(*, quiet: bool) -> Callable[[int, int], None] | None:
+    """Return a progress display for mutants: one line that grows, on a terminal only."""
+    if quiet or not sys.stderr.isatty():
+        return None
+
+    def show(done: int, of: int) -> None:
+        if done == of or done % 50 == 0:
+            click.echo(f"\rmutants of {done:,} of {of:,} snippets", nl=done == of, err=True)
+
+    return show

@@ -1,0 +1,5 @@
+"""`python -m synctrain`, which `accelerate launch -m synctrain` needs."""
+
+from synctrain.cli import main
+
+main()

@@ -1,0 +1,239 @@
+"""Settings to objects: the only file that knows all rooms."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from synctrain import data, encoders
+from synctrain.config import Config, ConfigError
+from synctrain.curriculum import Fixed, sync
+from synctrain.evaluate.retrieval import Validation
+from synctrain.negatives import MutantStore, draw_soft, make_mutants
+from synctrain.objectives import Contrast, Triplet
+from synctrain.parts import Material, Numbers, Parts, Pool
+from synctrain.types import Curriculum, DataError, Objective, Pair, RetrievalSet, Similarity
+
+HARVEST = "harvest:"
+Say = Callable[[str], None]
+
+
+def cache_folder() -> Path:
+    """Return where mutants and token ids are kept between runs: ``SYNCTRAIN_CACHE``, else the user's cache."""
+    named = os.environ.get("SYNCTRAIN_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synctrain"
+
+
+@dataclass(frozen=True)
+class Sets:
+    """The pairs to train on and the sets to measure on, with what was left out and why."""
+
+    train: list[Pair]
+    validation: RetrievalSet | None
+    held_out: RetrievalSet | None
+    tests: list[RetrievalSet]
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+def read_sets(config: Config, say: Say) -> Sets:
+    """Read all data of a run, hold out a part, and remove what leaks into it or into the test sets.
+
+    Raises ``DataError``, which names file, row and cause.
+    """
+    settings = config.data
+    skipped = data.Skipped()
+    modules: dict[str, str] = {}
+    pairs: list[Pair] = []
+    for name in settings.train:
+        if name == "stdlib" or name.startswith(HARVEST):
+            found = data.harvest([name.removeprefix(HARVEST)])
+            modules.update(found.modules)
+            pairs += found.pairs
+            skipped.update(found.skipped)
+        else:
+            pairs += data.read_pairs(name, skipped=skipped)
+    fitting = [pair for pair in pairs if len(pair.code) <= settings.largest]
+    if len(fitting) < len(pairs):
+        skipped[f"pairs with more than {settings.largest} characters of code"] += len(pairs) - len(fitting)
+    by: Any = settings.split
+    if by == "module" and not modules:
+        raise DataError("data.split = 'module' needs harvested pairs, which know their module")
+    if by == "module" or (by == "auto" and modules):
+        by = lambda pair: modules.get(pair.id, pair.intent)  # noqa: E731 - a name would say no more
+    elif by == "auto":
+        by = "intent"
+    half = settings.held_out / 2
+    parts = data.split(fitting, validation=half, test=half, by=by, seed=config.seed)
+    skipped.update(parts.leaks)
+    tests = [data.read_retrieval(name, skipped=skipped) for name in settings.test]
+    train, leaks = data.without_leaks(parts.train, tests)
+    skipped.update(leaks)
+    if settings.limit and len(train) > settings.limit:
+        chosen = np.random.default_rng((config.seed, 0x11)).choice(len(train), settings.limit, replace=False)
+        train = [train[i] for i in sorted(chosen)]
+    if len(train) < 2:  # noqa: PLR2004 - a negative needs another pair
+        raise DataError(f"{', '.join(settings.train)}: {len(train)} pairs to train on; there must be at least 2")
+    most = config.evaluation.documents
+    sets = Sets(
+        train,
+        data.retrieval_of(parts.validation[:most], "validation") if parts.validation else None,
+        data.retrieval_of(parts.test, "held out") if parts.test else None,
+        tests,
+        dict(skipped),
+    )
+    say(f"{len(train):,} pairs to train on, {len(parts.validation):,} for validation, {len(parts.test):,} held out")
+    return sets
+
+
+def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
+    """Return the encoder that a run begins with. Raises ``ModelError``."""
+    settings = config.encoder
+    name = settings.name
+    if name == "auto":
+        try:
+            encoders.find(encoders.MINILM)
+            name = encoders.MINILM
+        except encoders.ModelError as error:
+            say(f"n-BOW from scratch ({error})")
+            name = "bow"
+    torch.manual_seed(config.seed)
+    if name == "bow":
+        tokenizer = encoders.train_tokenizer(texts, settings.vocabulary)
+        return encoders.Bow(
+            tokenizer,
+            settings.dimension,
+            max_length=settings.max_length,
+            normalize=settings.normalize is not False,
+        )
+    return encoders.load(
+        name,
+        pooling=settings.pooling,
+        form=settings.form,
+        max_length=settings.max_length,
+        normalize=settings.normalize,
+        flatten=settings.flatten,
+    )
+
+
+def make_objective(config: Config) -> Objective:
+    """Return the objective that the settings name."""
+    settings = config.objective
+    if settings.kind == "triplet":
+        if not config.negatives.soft:
+            raise ConfigError("negatives.soft = 0: a triplet needs a negative")
+        return Triplet(margin=settings.margin, similarity=settings.similarity or "neg_l2")
+    return Contrast(temperature=settings.temperature, similarity=settings.similarity or "cos", scope=settings.scope)
+
+
+def make_curriculum(config: Config, *, has_hard: bool) -> Curriculum:
+    """Return the curriculum that the settings name; without hard negatives it is all soft."""
+    settings = config.curriculum
+    if not has_hard:
+        return Fixed({"soft": 1.0, "hard": 0.0})
+    if settings.kind == "fixed":
+        return Fixed({"soft": settings.soft, "hard": 1 - settings.soft}, warmup=settings.warmup)
+    if abs(sum(settings.bias) - 1) > 1e-9:  # noqa: PLR2004 - rounding
+        raise ConfigError(f"curriculum.bias = {list(settings.bias)}: the shares must sum to 1")
+    return sync(
+        warmup=settings.warmup,
+        k=settings.window,
+        p=settings.power,
+        delta=settings.delta,
+        epsilon=settings.epsilon,
+        bias=settings.bias,
+        window="legacy" if settings.legacy else "observed",
+        slope="legacy_signed" if settings.legacy else "absolute",
+    )
+
+
+def similarity_of(config: Config) -> Similarity:
+    """Return how a run's model compares vectors, in training and in retrieval."""
+    return make_objective(config).similarity
+
+
+def mutants_of(
+    config: Config, pairs: Sequence[Pair], progress: Callable[[int, int], None] | None = None
+) -> MutantStore | None:
+    """Return the mutants of each pair's code; None where no rules or groups are asked for."""
+    settings = config.negatives
+    if not settings.rules and not settings.groups:
+        return None
+    try:
+        return make_mutants(
+            pairs,
+            rules=settings.rules or None,
+            groups=settings.groups,
+            most=settings.most,
+            seed=config.seed,
+            folder=cache_folder(),
+            normalised=data.fingerprint,
+            progress=progress,
+        )
+    except ValueError as error:
+        raise ConfigError(f"negatives: {error}") from None
+
+
+def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], None] | None = None) -> Parts:
+    """Return everything that a run is made of: mutants made, texts tokenized, encoder loaded.
+
+    Raises ``ModelError``, and ``ConfigError`` for an unknown rule or group.
+    """
+    pairs = sets.train
+    mutants = mutants_of(config, pairs, progress)
+    encoder = make_encoder(config, (text for pair in pairs for text in (pair.query, pair.code)), say)
+    pools = [[one.code for one in mutants.candidates(i)] if mutants else [] for i in range(len(pairs))]
+    texts = [("query", pair.query) for pair in pairs] + [("code", pair.code) for pair in pairs]
+    store = encoders.TokenStore.open(
+        cache_folder(),
+        encoder.tokenize,
+        encoder.fingerprint,
+        (*texts, *(("code", code) for pool in pools for code in pool)),  # type: ignore[arg-type]
+    )
+    sizes = [len(pool) for pool in pools]
+    material = Material(
+        ids=[pair.id for pair in pairs],
+        query=np.array([store.number("query", pair.query) for pair in pairs]),
+        code=np.array([store.number("code", pair.code) for pair in pairs]),
+        intent=_same([pair.intent for pair in pairs]),
+        twin=_same([data.fingerprint(pair.code) for pair in pairs]),
+        soft=draw_soft(pairs, config.negatives.soft, config.seed, normalised=data.fingerprint),
+        pool=Pool(
+            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            np.array([store.number("code", code) for pool in pools for code in pool], dtype=np.int64),
+        ),
+    )
+    if mutants:
+        counts = ", ".join(f"{n:,} {name}" for name, n in mutants.counts.items() if n)
+        say(f"mutants: {counts}")
+    objective = make_objective(config)
+    validate = None
+    if sets.validation:
+        validate = Validation(sets.validation, objective.similarity)
+    return Parts(
+        encoder=encoder,
+        store=store,
+        material=material,
+        curriculum=make_curriculum(config, has_hard=bool(sum(sizes))),
+        objective=objective,
+        validate=validate,
+        embed=encoders.embedder(encoder),
+    )
+
+
+def _same(keys: Sequence[Any]) -> Numbers:
+    """Return numbers that are equal where keys are."""
+    numbers: dict[Any, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+
+
+def explained(left_out: Mapping[str, int]) -> str:
+    """Return what was left out of the data, in words."""
+    return "; ".join(f"{n:,} {reason}" for reason, n in sorted(left_out.items()) if n)

@@ -1,0 +1,271 @@
+"""One frozen tree of settings: a preset, a TOML file and ``--set a.b=c``, typed, and written beside each result."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, field, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+Whole: TypeAlias = Annotated[int, Field(ge=0)]
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Part: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+Size: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be: the message names it and suggests what was meant."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Data:
+    """Where pairs come from, and what is held out of them."""
+
+    train: tuple[str, ...] = ("stdlib",)
+    """Files or folders of pairs, ``hf:NAME``, or Python trees to harvest: ``stdlib``, ``harvest:DIR_OR_PACKAGE``."""
+    test: tuple[str, ...] = ()
+    """Folders of retrieval sets that the model is measured on before and after."""
+    split: Literal["auto", "intent", "pair", "module"] = "auto"
+    """What stays together when a part is held out: all pairs of a question, each pair by itself, or a module.
+    ``auto`` is module for harvested pairs and intent for others."""
+    held_out: Part = 0.1
+    """The share of it that is held out, for validation and for the table at the end (half each)."""
+    limit: Whole = 0
+    """At most so many training pairs, drawn by seed; 0 is all."""
+    largest: Count = 100_000
+    """Pairs with longer code, in characters, are left out and counted."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Encoder:
+    """Which model, and how a text becomes one vector."""
+
+    name: str = "auto"
+    """``minilm``, ``bow``, a folder, a hub name; ``auto`` is minilm where its package is installed, else bow."""
+    pooling: Literal["mean", "cls", "pooler"] | None = None
+    form: Literal["plain", "unixcoder"] | None = None
+    max_length: Annotated[int, Field(ge=8)] = 128
+    normalize: bool | None = None
+    flatten: bool = False
+    """Write white space as single blanks first, as the paper's code does."""
+    dimension: Count = 256
+    """Of bow."""
+    vocabulary: Count = 16_000
+    """Of bow's tokenizer, which is learnt from the training pairs."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Negatives:
+    """What stands beside the right code."""
+
+    soft: Whole = 3
+    """Soft negatives drawn for each pair."""
+    per_row: Count = 1
+    """Negatives of one row: with 1 and three soft ones a pair is three rows, as in the paper; with 3 it is one."""
+    rules: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ("sync",)
+    """astmut's rules and groups that make the hard negatives; both empty for none."""
+    most: Count = 64
+    """Mutants kept of one snippet, a seeded sample over its rules."""
+    pool: Whole = 0
+    """Candidates of a row that are scored, drawn anew each time; 0 is all."""
+    sampling: Literal["softmax", "uniform", "top1"] = "softmax"
+    beta: Size = 0.01
+    """Factor of the scores in the softmax (paper: 0.01 for CodeBERT, 0.0001 for UniXcoder)."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Curriculum:
+    """How often negatives are hard."""
+
+    kind: Literal["mastering", "fixed"] = "mastering"
+    soft: Share = 0.75
+    """The fixed share of soft negatives: 1 is soft, 0 hard, 0.5 random."""
+    warmup: Whole = 100
+    """Steps with soft negatives only."""
+    window: Count = 20
+    """Steps over which mastering is measured."""
+    power: Size = 2.0
+    delta: Share = 0.5
+    epsilon: Share = 0.8
+    bias: tuple[Share, Share] = (0.8, 0.2)
+    legacy: bool = False
+    """As the released code does: zero-filled windows, a missing task counts as 0, signed slopes."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Objective:
+    """What is made small."""
+
+    kind: Literal["triplet", "contrast"] = "triplet"
+    margin: Size = 1.0
+    similarity: Literal["dot", "cos", "neg_l2"] | None = None
+    """None is neg_l2 for triplets, cos for contrast; retrieval ranks by the same."""
+    temperature: Positive = 0.05
+    scope: Literal["own", "all"] = "own"
+    """Whether a query is told from its own mutants alone, or from all in the batch."""
+    accuracy_margin: Size = 0.0
+    """By how much a triplet must be right to count as mastered (paper 0, released code 1)."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Optim:
+    """How weights move."""
+
+    steps: Whole = 0
+    """Optimiser steps; 0 is ``epochs`` times the rows."""
+    epochs: Positive = 5.0
+    batch: Count = 48
+    """Rows of one process in one forward pass."""
+    accumulation: Count = 1
+    rate: Annotated[float, Field(gt=0, le=1)] = 1e-5
+    schedule: Literal["constant", "linear"] = "constant"
+    warmup: Share = 0.0
+    """Share of the steps over which the rate rises from 0."""
+    weight_decay: Size = 0.01
+    eps: Positive = 1e-8
+    clip: Size = 0.0
+    """Largest norm of the gradient; 0 is no clipping."""
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    by_length: bool = False
+    """Batches of texts of similar length. Packed models have little use for it, and in-batch negatives suffer."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Evaluation:
+    """When a run is measured and saved."""
+
+    every: Count = 100
+    """Steps between validations (recall@5 on the held-out part); the best model is kept."""
+    checkpoint: Count = 100
+    """Steps between checkpoints."""
+    documents: Count = 2_000
+    """Documents of the validation set at most."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Config:
+    """Everything that decides what a run does."""
+
+    seed: Whole = 0
+    data: Data = field(default_factory=Data)
+    encoder: Encoder = field(default_factory=Encoder)
+    negatives: Negatives = field(default_factory=Negatives)
+    curriculum: Curriculum = field(default_factory=Curriculum)
+    objective: Objective = field(default_factory=Objective)
+    optim: Optim = field(default_factory=Optim)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+
+
+_ADAPTER = TypeAdapter(Config)
+
+
+def presets() -> dict[str, str]:
+    """Return the presets that come with the package, by name: their TOML."""
+    folder = resources.files("synctrain") / "presets"
+    found = {item.name.removesuffix(".toml"): item for item in folder.iterdir() if item.name.endswith(".toml")}
+    return {name: found[name].read_text("utf-8") for name in sorted(found)}
+
+
+def load(preset: str | None = None, file: Path | None = None, settings: Iterable[str] = ()) -> Config:
+    """Return the settings of a preset, changed by a TOML file, changed by ``a.b=c`` settings.
+
+    Raises ``ConfigError``: an unknown preset or setting (with the nearest known), a wrong type, a broken file.
+    """
+    tree: dict[str, Any] = {}
+    if preset is not None:
+        known = presets()
+        if preset not in known:
+            raise ConfigError(f"no preset named {preset!r}{_near(preset, known)}")
+        _merge(tree, tomllib.loads(known[preset]))
+    if file is not None:
+        try:
+            _merge(tree, tomllib.loads(file.read_text("utf-8")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{file}: {error}") from None
+    for setting in settings:
+        _merge(tree, _setting(setting))
+    return of(tree)
+
+
+def of(tree: Mapping[str, Any]) -> Config:
+    """Return the settings that a tree of plain values says; what it leaves out has its default."""
+    try:
+        return _ADAPTER.validate_json(json.dumps(tree, default=str))  # TOML has dates, which no setting is
+    except ValidationError as error:
+        raise ConfigError("; ".join(_explained(one) for one in error.errors(include_url=False))) from None
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """Return settings as a tree of plain values, as JSON holds it."""
+    return json.loads(json.dumps(asdict(config)))  # type: ignore[no-any-return]
+
+
+def _setting(text: str) -> dict[str, Any]:
+    """Return the tree of one ``a.b=c``. The value is read as TOML; what is no TOML is taken as a text."""
+    path, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text}: write it as name=value")
+    try:
+        content: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        content = value
+    parts = path.strip().split(".")
+    hints = _hints(parts)
+    if "tuple" in str(hints) and not isinstance(content, list):
+        content = [content]
+    for part in reversed(parts):
+        content = {part: content}
+    return content  # type: ignore[no-any-return]
+
+
+def _hints(path: Iterable[str]) -> Any:
+    """Return the type of the setting at a path, None where there is none."""
+    at: Any = Config
+    for part in path:
+        at = get_type_hints(at).get(part) if is_dataclass(at) else None
+    return at
+
+
+def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _explained(error: Any) -> str:
+    """Return what is wrong with one setting, in a sentence."""
+    path = [str(part) for part in error["loc"]]
+    name = ".".join(path)
+    if error["type"] == "unexpected_keyword_argument":
+        at: Any = Config
+        for part in path[:-1]:
+            at = get_type_hints(at)[part]
+        return f"no setting named {name!r}{_near(path[-1], [one.name for one in fields(at)], path[:-1])}"
+    return f"{name} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _near(name: str, known: Iterable[str], inside: Iterable[str] = ()) -> str:
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {'.'.join([*inside, near[0]])!r}?"
+    return f"; there are: {', '.join(sorted(names))}"

@@ -1,0 +1,34 @@
+"""Pairs to train on and sets to evaluate on: read, harvested, split. Every fault names its file, row and cause."""
+
+from synctrain.data.compare import fingerprint, normalised, normalised_query
+from synctrain.data.functions import Function, functions
+from synctrain.data.harvest import Harvest, Harvested, Limits, harvest
+from synctrain.data.pairs import read_pairs
+from synctrain.data.retrieval import read_retrieval
+from synctrain.data.rows import Skipped
+from synctrain.data.split import Split, retrieval_of, split, without_leaks
+from synctrain.data.trees import Module, modules, read_source
+from synctrain.data.uniform import write_pairs
+
+__all__ = [
+    "Function",
+    "Harvest",
+    "Harvested",
+    "Limits",
+    "Module",
+    "Skipped",
+    "Split",
+    "fingerprint",
+    "functions",
+    "harvest",
+    "modules",
+    "normalised",
+    "normalised_query",
+    "read_pairs",
+    "read_retrieval",
+    "read_source",
+    "retrieval_of",
+    "split",
+    "without_leaks",
+    "write_pairs",
+]

@@ -1,0 +1,118 @@
+"""Retrieval sets in BEIR's layout: a corpus, queries, and judgements of which documents answer which query."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from synctrain.data.rows import Row, Skipped, is_text, lines, rows
+from synctrain.types import DataError, RetrievalSet
+
+DEFAULT = "test"
+_SUFFIXES = (".jsonl", ".jsonl.gz")
+_COLUMNS = 3
+
+
+def read_retrieval(path: str | Path, split: str | None = None, *, skipped: Skipped | None = None) -> RetrievalSet:
+    """Return the retrieval set in a folder: ``corpus.jsonl``, ``queries.jsonl``, ``qrels/SPLIT.tsv``, gzip or not.
+
+    A split's queries are in ``queries_SPLIT.jsonl`` where that is there, else in ``queries.jsonl``. Only queries with
+    a relevant document are kept; documents are kept all, for they are what a query has to be told from.
+
+    Args:
+        path: The folder.
+        split: Which judgements; without, ``test`` where there are such, else the only ones.
+        skipped: Where to count the queries and judgements that are left out.
+
+    Returns:
+        The set, named after its folder; of another split than ``test``, ``FOLDER/SPLIT``.
+
+    Raises:
+        DataError: A file is missing or broken, an id comes twice, a judgement names an id that is not there, or no
+            query has a relevant document. The message names the file, the row and the cause.
+    """
+    skipped = Skipped() if skipped is None else skipped
+    folder = Path(path)
+    qrels = _qrels(folder, split)
+    documents_file = _file(folder, "corpus")
+    queries_file = _file(folder, f"queries_{qrels.stem}", "queries")
+    documents, queries = _texts(documents_file), _texts(queries_file)
+    relevant: dict[str, set[str]] = {}
+    for number, query, document, score in _judgements(qrels):
+        for one, known, file in ((query, queries, queries_file), (document, documents, documents_file)):
+            if one not in known:
+                raise DataError(f"{qrels}, row {number}: no {one!r} in {file.name}")
+        if score <= 0:
+            skipped["judgements of not relevant"] += 1
+        elif document in relevant.setdefault(query, set()):
+            skipped["judgements given twice"] += 1
+        else:
+            relevant[query].add(document)
+    kept = {key: text for key, text in queries.items() if relevant.get(key) and text.strip()}
+    if not kept:
+        raise DataError(f"{qrels}: no query has a relevant document")
+    without = sum(not relevant.get(key) for key in queries)
+    skipped += Skipped({"queries without a relevant document": without})
+    skipped += Skipped({"queries without text": len(queries) - without - len(kept)})
+    name = folder.resolve().name
+    return RetrievalSet(
+        name=name if qrels.stem == DEFAULT else f"{name}/{qrels.stem}",
+        queries=kept,
+        documents=documents,
+        relevant={key: frozenset(relevant[key]) for key in kept},
+    )
+
+
+def _qrels(folder: Path, split: str | None) -> Path:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    there = {file.stem: file for file in sorted(folder.glob("qrels/*.tsv"))}
+    if split is None:
+        split = next(iter(there)) if len(there) == 1 else DEFAULT
+    if split not in there:
+        raise DataError(f"{folder}: no qrels/{split}.tsv; there {'is ' + ', '.join(there) if there else 'are none'}")
+    return there[split]
+
+
+def _file(folder: Path, *names: str) -> Path:
+    for name in names:
+        for suffix in _SUFFIXES:
+            if (folder / (name + suffix)).is_file():
+                return folder / (name + suffix)
+    raise DataError(f"{folder}: no {names[-1]}.jsonl or {names[-1]}.jsonl.gz")
+
+
+def _texts(file: Path) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for row in rows(file):
+        key = row.name("_id")
+        if not key:
+            raise row.error("no '_id'")
+        if key in texts:
+            raise row.error(f"the _id {key!r} is not new")
+        texts[key] = _text(row)
+    return texts
+
+
+def _text(row: Row) -> str:
+    title, text = row.text("title") if "title" in row.values else "", row.text("text")
+    if not is_text(title + text):
+        raise row.error("text that is not Unicode")
+    return f"{title} {text}" if title else text
+
+
+def _judgements(file: Path) -> Iterator[tuple[int, str, str, float]]:
+    for number, line in lines(file):
+        cells = line.rstrip("\r\n").split("\t")
+        if len(cells) != _COLUMNS:
+            raise DataError(f"{file}, row {number}: {len(cells)} columns, not query-id, corpus-id and score")
+        query, document, score = cells
+        try:
+            value = float(score)
+        except ValueError:
+            value = math.nan
+        if not math.isnan(value):
+            yield number, query, document, value
+        elif number > 1:  # the first line may be the header
+            raise DataError(f"{file}, row {number}: the score {score!r} is no number")

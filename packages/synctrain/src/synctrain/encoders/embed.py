@@ -1,0 +1,55 @@
+"""A model as a function from texts to vectors: all that an evaluation needs to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from synctrain.types import Embed, Kind, Ragged
+
+TOKENS = 8_192  # of one forward pass
+
+
+def embedder(encoder: Any, *, tokens: int = TOKENS) -> Embed:
+    """Return the function (texts, kind) -> vectors, (texts, dimension) float32 on the CPU.
+
+    Each different text is encoded once, with texts of similar length, in passes of about so many ``tokens``, without
+    dropout and without gradients. The model is left in the mode (training or not) that it was in.
+    """
+
+    def embed(texts: Sequence[str], kind: Kind) -> Tensor:
+        unique = list(dict.fromkeys(texts))
+        ids = encoder.tokenize(unique, kind)
+        lengths = np.array([len(one) for one in ids], dtype=np.int64)
+        order = np.argsort(lengths, kind="stable")
+        vectors = torch.zeros(len(unique), encoder.dimension)
+        training = encoder.training
+        encoder.eval()
+        try:
+            with torch.inference_mode():
+                for batch in np.split(order, _cuts(lengths[order], tokens)):
+                    if len(batch):
+                        flat = torch.tensor([i for n in batch for i in ids[n]])
+                        found = encoder(Ragged(flat, torch.from_numpy(lengths[batch])))
+                        vectors[torch.from_numpy(batch)] = found.float().cpu()
+        finally:
+            encoder.train(training)
+        number = {text: n for n, text in enumerate(unique)}
+        return vectors[[number[text] for text in texts]] if texts else vectors
+
+    return embed
+
+
+def _cuts(lengths: np.ndarray, tokens: int) -> list[int]:
+    """Return where to cut, so that no piece has more than so many tokens (or a single longer text)."""
+    cuts, here = [], 0
+    for n, length in enumerate(lengths):
+        if here and here + length > tokens:
+            cuts.append(n)
+            here = 0
+        here += int(length)
+    return cuts

@@ -1,0 +1,270 @@
+"""Any encoder of Hugging Face's transformers, with its pooling and its own form of input."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+from synctrain.encoders.packing import pack, padded
+from synctrain.types import Kind, Ragged
+
+Pooling: TypeAlias = Literal["mean", "cls", "pooler"]
+Form: TypeAlias = Literal["plain", "unixcoder"]
+AGREE = 1e-4  # packed and padded vectors of a probe may differ by this part of their length
+OWN = "synctrain.json"  # in a saved folder: what no file of transformers or sentence-transformers holds
+PROBE = ("def add(a, b):\n    return a + b", "sort a list", "x")
+
+
+class ModelError(ValueError):
+    """A model that cannot be loaded: the message names it and says why."""
+
+
+class Transformer(nn.Module):
+    """A pretrained encoder: text to one vector, (texts, tokens) to (texts, dimension).
+
+    ``pooling`` is the mean of all tokens' vectors, the first token's (``cls``), or what the model's own pooler
+    makes of that. ``form`` is how a text is dressed up: ``plain`` as the tokenizer does, ``unixcoder`` with the
+    mode token ``<encoder-only>`` (UniXcoder's encoder; specification 1.2). ``flatten`` writes all white space as
+    one blank first, as the paper's code does. ``normalize`` scales vectors to length 1.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        *,
+        pooling: Pooling = "mean",
+        form: Form = "plain",
+        max_length: int = 128,
+        normalize: bool = False,
+        flatten: bool = False,
+    ) -> None:
+        """Take a model and its tokenizer, and try out whether the model can be packed."""
+        super().__init__()
+        self.model, self.tokenizer = model, tokenizer
+        self.pooling, self.form, self.max_length = pooling, form, max_length
+        self.normalize, self.flatten = normalize, flatten
+        if pooling == "pooler" and getattr(model, "pooler", None) is None:
+            raise ModelError("this model has no pooler; there are mean and cls")
+        if pooling != "pooler" and isinstance(pooler := getattr(model, "pooler", None), nn.Module):
+            pooler.requires_grad_(requires_grad=False)  # no gradient reaches it, which several processes would wait for
+        self.dimension: int = model.config.hidden_size  # type: ignore[union-attr,assignment]
+        self.pad: int = tokenizer.pad_token_id or 0
+        self.first_position: int | None = None
+        self.filled: tuple[int, int] = (0, 0)  # tokens and places of the last batch
+        self.first_position = self._try_packing()
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        *,
+        pooling: Pooling | None = None,
+        form: Form | None = None,
+        max_length: int | None = None,
+        normalize: bool | None = None,
+        flatten: bool | None = None,
+    ) -> Transformer:
+        """Load by a name on the Hugging Face hub or from a folder; weights from safetensors alone.
+
+        What is None is taken from the folder: as ``save`` wrote it, else from its sentence-transformers files, else
+        mean pooling, 128 tokens, no scaling.
+        Raises ``ModelError`` for what is no model, lacks weights, or has them in a pickle only.
+        """
+        refuse_pickles(name)
+        about = _about(Path(name), pooling)
+        pooling = pooling or about.get("pooling", "mean")
+        try:
+            config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+            config.is_decoder = False  # UniXcoder's says true, which would be silently causal
+            model, info = AutoModel.from_pretrained(
+                name, config=config, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            )
+            tokenizer: Any = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        except Exception as error:  # what is broken in a folder comes out as anything
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ModelError(f"{name}: cannot be loaded: {reason}") from error
+        needed = sorted(key for key in info["missing_keys"] if pooling == "pooler" or not key.startswith("pooler."))
+        if needed:
+            raise ModelError(f"{name}: {len(needed)} of the model's weights are not there, {needed[0]} among them")
+        form = form or about.get("form")
+        if form is None:
+            form = "unixcoder" if "<encoder-only>" in tokenizer.get_vocab() else "plain"
+        wanted = max_length or int(about.get("max_length", 128))
+        longest = int(getattr(config, "max_position_embeddings", None) or wanted + 2) - 2
+        return cls(
+            model.float(),
+            tokenizer,
+            pooling=pooling,
+            form=form,
+            max_length=min(wanted, longest),
+            normalize=about.get("normalize", False) if normalize is None else normalize,
+            flatten=bool(about.get("flatten", False) if flatten is None else flatten),
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """What token ids depend on, as a hash: tokenizer, form, length."""
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        state = backend.to_str() if backend else json.dumps(sorted(self.tokenizer.get_vocab().items()))
+        return hashlib.sha256(f"{self.form} {self.max_length} {self.flatten} {state}".encode()).hexdigest()
+
+    def tokenize(self, texts: Sequence[str], kind: Kind) -> list[list[int]]:  # noqa: ARG002 - both kinds look alike
+        """Return the token ids of each text, special tokens included, cut to ``max_length``."""
+        given = [" ".join(text.split()) for text in texts] if self.flatten else list(texts)
+        if not given:
+            return []
+        if self.form == "plain":
+            rows = self.tokenizer(given, truncation=True, max_length=self.max_length)["input_ids"]
+            return [row or [self.pad] for row in rows]  # no text is no row, in a tokenizer without special tokens
+        special = self.tokenizer.convert_tokens_to_ids
+        first, mode, last = (special(token) for token in ("<s>", "<encoder-only>", "</s>"))
+        room = self.max_length - 4
+        bodies: Any = self.tokenizer(given, truncation=True, max_length=room, add_special_tokens=False)["input_ids"]
+        return [[first, mode, last, *body, last] for body in bodies]
+
+    def forward(self, tokens: Ragged) -> Tensor:
+        """Return one vector a text, (texts, dimension). The tokens may be on the CPU."""
+        device = next(self.parameters()).device
+        count = len(tokens.lengths)
+        lengths = tokens.lengths.to(device)
+        if self.first_position is None:
+            ids, mask = (part.to(device) for part in padded(tokens, self.pad))
+            self.filled = (int(tokens.lengths.sum()), ids.numel())
+            hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
+            found = hidden[mask.bool()]
+        else:
+            rows = pack(tokens, self.pad, self.first_position)
+            self.filled = (len(rows.flat), rows.ids.numel())
+            moved = rows._replace(
+                ids=rows.ids.to(device), positions=rows.positions.to(device), segments=rows.segments.to(device)
+            )
+            hidden = self.model(
+                input_ids=moved.ids, position_ids=moved.positions, attention_mask=moved.mask
+            ).last_hidden_state
+            found = hidden.flatten(0, 1)[rows.flat.to(device)]
+        if self.pooling == "mean":
+            owner = torch.repeat_interleave(torch.arange(count, device=device), lengths)
+            total = torch.zeros(count, found.shape[1], device=device).index_add(0, owner, found.float())
+            vectors = total / lengths[:, None]
+        else:
+            vectors = found[torch.cumsum(lengths, 0) - lengths]
+            if self.pooling == "pooler":
+                vectors = self.model.pooler(vectors[:, None])  # type: ignore[operator]
+            vectors = vectors.float()
+        return functional.normalize(vectors, dim=-1) if self.normalize else vectors
+
+    def _try_packing(self) -> int | None:
+        """Return the position of a first token under which packed and padded vectors agree; None if none does."""
+        training = self.training
+        self.eval()
+        ids = self.tokenize(PROBE, "code")
+        tokens = Ragged(torch.tensor([i for one in ids for i in one]), torch.tensor([len(one) for one in ids]))
+        try:
+            with torch.no_grad():
+                plain = self(tokens)
+                for first in (0, self.pad + 1):
+                    self.first_position = first
+                    try:
+                        together = self(tokens)
+                    except (TypeError, ValueError, RuntimeError, IndexError):
+                        continue  # a model without position ids, or with another idea of masks
+                    if bool(((plain - together).norm(dim=-1) <= AGREE * plain.norm(dim=-1)).all()):
+                        return first
+        finally:
+            self.first_position = None
+            self.train(training)
+        return None
+
+    def save(self, folder: Path) -> None:
+        """Write a folder that ``transformers.AutoModel`` and ``SentenceTransformer`` load, with the same vectors."""
+        self.model.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
+        self.tokenizer.save_pretrained(folder)
+        names = ("pooling", "form", "max_length", "normalize", "flatten")
+        about = {name: getattr(self, name) for name in names}
+        (folder / OWN).write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+        mark_as_sentence_transformer(folder, self)
+
+
+def refuse_pickles(name: str) -> None:
+    """Raise ``ModelError`` for a folder whose weights could only be unpickled."""
+    folder = Path(name)
+    if not folder.is_dir():
+        return
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder}: no config.json there, so it is no model")
+    if not list(folder.glob("*.safetensors")):
+        pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.pkl") for path in folder.glob(pattern))
+        has = f"its weights are in {pickles[0]}, a pickle, which can run code" if pickles else "it has no weights"
+        raise ModelError(f"{folder}: {has}; convert them to model.safetensors")
+
+
+def _about(folder: Path, pooling: Pooling | None) -> dict[str, Any]:
+    """Return how a folder's model is to be used: as ``save`` wrote it, else what sentence-transformers' files say.
+
+    Raises ``ModelError`` for files that cannot be read, and for a way of pooling that there is not, unless another
+    ``pooling`` is given.
+    """
+    found: dict[str, Any] = {}
+    try:
+        if (folder / OWN).is_file():
+            own = json.loads((folder / OWN).read_text("utf-8"))
+            return {name: own[name] for name in ("pooling", "form", "max_length", "normalize", "flatten")}
+        if not (folder / "modules.json").is_file():
+            return found
+        for module in json.loads((folder / "modules.json").read_text("utf-8")):
+            kind = str(module["type"]).rsplit(".", 1)[-1]
+            if kind == "Normalize":
+                found["normalize"] = True
+            elif kind == "Pooling":
+                settings = json.loads((folder / module["path"] / "config.json").read_text("utf-8"))
+                found["pooling"] = _pooling(settings)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{folder}: its description cannot be read: {error!r}") from None
+    if pooling is None and found.get("pooling", "mean") not in get_args(Pooling):
+        raise ModelError(f"{folder}: pools by {found['pooling']}; there are {', '.join(get_args(Pooling))}")
+    return found
+
+
+def _pooling(settings: Any) -> str:
+    """Return how a sentence-transformers folder pools, in the words of its newer or its older files."""
+    if "pooling_mode" in settings:
+        return str(settings["pooling_mode"])
+    modes = [str(name) for name, on in settings.items() if name.startswith("pooling_mode_") and on]
+    mode = ", ".join(modes) or "nothing"
+    return {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}.get(mode, mode)
+
+
+def mark_as_sentence_transformer(folder: Path, encoder: Transformer) -> None:
+    """Write the files by which sentence-transformers knows how to pool; it has no counterpart of the other ways."""
+    if encoder.pooling == "pooler" or encoder.form != "plain" or encoder.flatten:
+        return
+    names = ["Transformer", "Pooling", *(["Normalize"] if encoder.normalize else [])]
+    paths = ["", "1_Pooling", "2_Normalize"]
+    modules = [
+        {"idx": i, "name": str(i), "path": paths[i], "type": f"sentence_transformers.models.{name}"}
+        for i, name in enumerate(names)
+    ]
+    for path in paths[1 : len(names)]:
+        (folder / path).mkdir(exist_ok=True)
+    pooling = {
+        "word_embedding_dimension": encoder.dimension,
+        "pooling_mode_mean_tokens": encoder.pooling == "mean",
+        "pooling_mode_cls_token": encoder.pooling == "cls",
+        "pooling_mode_max_tokens": False,
+        "pooling_mode_mean_sqrt_len_tokens": False,
+    }
+    for name, content in (
+        ("modules.json", modules),
+        ("1_Pooling/config.json", pooling),
+        ("sentence_bert_config.json", {"max_seq_length": encoder.max_length, "do_lower_case": False}),
+    ):
+        (folder / name).write_text(json.dumps(content, indent=2) + "\n", "utf-8")

@@ -1,0 +1,1 @@
+"""How well a model finds code: rankings, measures, the rows to compare with, and retrieval among mutants."""

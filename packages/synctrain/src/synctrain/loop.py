@@ -1,0 +1,365 @@
+"""The training loop, read from top to bottom. It knows models, curricula and objectives by their protocols only."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from synctrain import checkpoint
+from synctrain.config import Config, plain
+from synctrain.log import Log
+from synctrain.negatives import choose
+from synctrain.objectives import outcome, right
+from synctrain.order import Order
+from synctrain.parts import Material, Numbers, Parts
+from synctrain.types import Embedded
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on: the message says at which step, on which rows, and what to do."""
+
+
+class Ended(NamedTuple):
+    """How a run ended: after which step, whether it was interrupted, the best validation and its step."""
+
+    step: int
+    interrupted: bool
+    best: float
+    best_step: int
+
+
+class Drawn(NamedTuple):
+    """The negatives of a batch: for each the row that it is for, its text, and whether it is hard."""
+
+    row: Numbers
+    text: Numbers
+    hard: NDArray[np.bool_]
+    fallback: int  # hard ones asked for, of code without mutants
+    divergence: float
+
+
+def steps_of(config: Config, rows: int, processes: int) -> int:
+    """Return how many optimiser steps a run has."""
+    if config.optim.steps:
+        return config.optim.steps
+    batch = min(config.optim.batch * processes, rows) * config.optim.accumulation
+    return max(1, math.ceil(config.optim.epochs * rows / batch))
+
+
+def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet: bool = False) -> Ended:
+    """Train until the last step, or until interrupted; the best model is kept in ``out/model``.
+
+    One step: rows by seed and step; a coin a negative, soft or hard, by the curriculum's shares; for hard ones a mutant
+    by its score under the present weights; one forward pass over all different texts of the batch; loss; backward. How
+    many triplets were right, over all processes, goes back to the curriculum.
+
+    Chance is drawn anew from (seed, step, process) in each step, so a run that is resumed goes on as if it had never
+    stopped.
+
+    Raises:
+        TrainingError: a loss that is no number (the last checkpoint is whole), or a run that cannot begin or go on.
+        CheckpointError: a checkpoint cannot be written, or read.
+    """
+    optim = config.optim
+    try:
+        accelerator = Accelerator(mixed_precision=optim.precision, gradient_accumulation_steps=optim.accumulation)
+    except ValueError as error:
+        raise TrainingError(f"optim.precision = {optim.precision}: {error}") from None
+    if optim.precision == "fp16" and accelerator.scaler is None:
+        raise TrainingError("optim.precision = fp16: needs a GPU; bf16 does not")
+    rank, world, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
+    material, curriculum, objective = parts.material, parts.curriculum, parts.objective
+    per_pair = max(1, material.soft.shape[1] // config.negatives.per_row)
+    rows = len(material.query) * per_pair
+    lengths = np.tile(parts.store.lengths[material.code], per_pair) if optim.by_length else None
+    order = Order(rows, min(optim.batch * world, rows), config.seed, lengths)
+    total = steps_of(config, rows, world)
+    if rows < world:
+        raise TrainingError(f"{rows} rows for {world} processes: each needs at least one")
+    run = {"rows": rows, "processes": world}
+
+    trained = [parameter for parameter in parts.encoder.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=optim.rate, eps=optim.eps, weight_decay=optim.weight_decay)
+    model, optimizer = accelerator.prepare(parts.encoder, optimizer)
+    encoder = accelerator.unwrap_model(model)
+    first, best, best_step = 0, -math.inf, -1
+    if resume:
+        found = checkpoint.load(out / "checkpoints", _warn if main else _nothing)
+        if found is not None:
+            if found.state["run"] != run:
+                was = ", ".join(f"{number} {name}" for name, number in found.state["run"].items())
+                now = ", ".join(f"{number} {name}" for name, number in run.items())
+                raise TrainingError(f"{out}: was begun with {was}, and has {now} now; it cannot go on")
+            checkpoint.restore(found, encoder, optimizer.optimizer)
+            curriculum.load_state_dict(found.state["curriculum"])
+            first, best, best_step = found.step, found.state["best"], found.state["best_step"]
+            best = -math.inf if best is None else best
+            if accelerator.scaler is not None:
+                accelerator.scaler.load_state_dict(found.state["scaler"])
+    if main:
+        checkpoint.recover(out / "model")
+
+    def save(step: int) -> None:
+        if main:
+            state = {
+                "run": run,
+                "curriculum": curriculum.state_dict(),
+                "best": best if math.isfinite(best) else None,
+                "best_step": best_step,
+                "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
+                "config": plain(config),
+            }
+            checkpoint.save(out / "checkpoints", step, encoder, optimizer.optimizer, state)
+        accelerator.wait_for_everyone()
+
+    step, stopped = first, False
+    with Log(out, first, total, quiet=quiet or not main) if main else _silent() as log, _interrupts() as asked:
+        while step < total and not stopped:
+            begun = time.perf_counter()
+            model.train()
+            for group in optimizer.param_groups:
+                group["lr"] = optim.rate * _factor(config, step, total)
+            seen = torch.zeros(len(_SEEN), dtype=_exact(accelerator.device), device=accelerator.device)
+            together, broken = seen, ""
+            loss_parts: dict[str, float] = {}
+            for micro in range(optim.accumulation):
+                number = step * optim.accumulation + micro
+                chance = np.random.default_rng((config.seed, 0x57, number, rank))
+                torch.manual_seed(int(chance.integers(2**63)))
+                chosen = order.batch(number, rank, world)
+                pairs, block = chosen % len(material.query), chosen // len(material.query)
+                drawn = draw(parts, config, pairs, block, chance)
+                texts = np.concatenate([material.query[pairs], material.code[pairs], drawn.text])
+                unique, where = np.unique(texts, return_inverse=True)
+                with accelerator.accumulate(model):
+                    with accelerator.autocast():
+                        vectors = model(parts.store.gather(unique))
+                    embedded = _embedded(vectors, where, material, pairs, drawn)
+                    loss = objective(embedded)
+                    correct = right(embedded, objective.similarity, config.objective.accuracy_margin)
+                    seen += _seen(loss.value, outcome(correct, embedded.hard), drawn, encoder, stop=asked())
+                    if not math.isfinite(float(loss.value.detach())):
+                        broken = broken or _rows(material, pairs)
+                    if micro == optim.accumulation - 1:  # all processes together, or some would wait for the others
+                        together = accelerator.reduce(seen, "sum")
+                        if not math.isfinite(float(together[0])):
+                            raise TrainingError(_broken(step + 1, broken or _rows(material, pairs), out))
+                    accelerator.backward(loss.value)
+                    if optim.clip and accelerator.sync_gradients:
+                        accelerator.clip_grad_norm_(trained, optim.clip)
+                    optimizer.step()
+                    optimizer.zero_grad()
+                for name, value in loss.parts.items():
+                    loss_parts[name] = loss_parts.get(name, 0.0) + float(value.detach()) / optim.accumulation
+            step += 1
+            values = dict(zip(_SEEN, together.tolist(), strict=True))
+            counts = [(int(values[f"{task}_right"]), int(values[f"{task}_seen"])) for task in ("soft", "hard")]
+            curriculum.observe(counts)
+            stopped = values["stop"] > 0
+            if main:
+                seconds = time.perf_counter() - begun
+                micros = optim.accumulation * world
+                line = {
+                    "loss": values["loss"] / micros,
+                    **{f"loss.{name}": value for name, value in loss_parts.items()},
+                    **{name.replace("/", "."): value for name, value in curriculum.report().items()},
+                    **{f"seen.{task}": n for task, (_, n) in zip(("soft", "hard"), counts, strict=True)},
+                    "fallback": int(values["fallback"]),
+                    "divergence": values["divergence"] / micros,
+                    "rate": optimizer.param_groups[0]["lr"],
+                    "tokens": int(values["tokens"]),
+                    "real_tokens": values["tokens"] / max(1.0, values["places"]),
+                    "pairs_per_second": len(pairs) * micros / seconds,
+                    "seconds": seconds,
+                }
+                log.write(step, line)
+            last = step == total
+            due = last or step % config.evaluation.every == 0
+            saves = last or stopped or step % config.evaluation.checkpoint == 0
+            if (due or saves) and not all(bool(weight.isfinite().all()) for weight in trained):
+                raise TrainingError(_broken(step, _rows(material, pairs), out))
+            if parts.validate is not None and due:
+                if main:
+                    try:
+                        measures = parts.validate(parts.embed)
+                    except ValueError as error:
+                        raise TrainingError(f"{_broken(step, _rows(material, pairs), out)}; {error}") from None
+                    log.write(step, measures, event="validation")
+                    if measures[parts.validate.primary] > best:
+                        best, best_step = measures[parts.validate.primary], step
+                        keep(encoder, out / "model")
+                accelerator.wait_for_everyone()
+            if saves:
+                save(step)
+    if main and parts.validate is None:
+        keep(encoder, out / "model")
+    return Ended(step, stopped, best, best_step)
+
+
+def draw(parts: Parts, config: Config, pairs: Numbers, block: Numbers, chance: np.random.Generator) -> Drawn:
+    """Draw the negatives of a batch: ``per_row`` for each row, each by its own coin.
+
+    A hard one of code without mutants falls back to the soft one and is counted; a soft one that does not exist (all
+    other pairs have the same intent) is left out.
+    """
+    settings, material = config.negatives, parts.material
+    per_row = min(settings.per_row, material.soft.shape[1])
+    row = np.repeat(np.arange(len(pairs)), per_row)
+    pair = pairs[row]
+    column = np.repeat(block * per_row, per_row) + np.tile(np.arange(per_row), len(pairs))
+    soft = material.soft[pair, column]
+    text = np.where(soft >= 0, material.code[soft], -1)
+    share = dict(zip(parts.curriculum.tasks, parts.curriculum.shares(), strict=True))["soft"]
+    asked = chance.random(len(row)) >= share
+    pools = [_pool(material.pool.of(int(pair[slot])), settings.pool, chance) for slot in np.flatnonzero(asked)]
+    scores: Sequence[Any] = [np.zeros(len(one)) for one in pools]
+    if settings.sampling != "uniform" and any(len(one) > 1 for one in pools):
+        scores = _scores(parts, material.query[pair[asked]], pools)
+    picked = choose(scores, settings.beta, chance, sampling=settings.sampling)
+    hard = np.zeros(len(row), dtype=bool)
+    for slot, pool, pick in zip(np.flatnonzero(asked), pools, picked.picks, strict=True):
+        if pick >= 0:
+            text[slot], hard[slot] = pool[pick], True
+    there = text >= 0
+    fallback = sum(pick < 0 for pick in picked.picks)
+    return Drawn(row[there], text[there], hard[there], fallback, picked.divergence)
+
+
+def _pool(candidates: Numbers, most: int, chance: np.random.Generator) -> Numbers:
+    """Return candidates, at most so many."""
+    if most and len(candidates) > most:
+        return chance.choice(candidates, most, replace=False)
+    return candidates
+
+
+def _scores(parts: Parts, queries: Numbers, pools: Sequence[Numbers]) -> list[NDArray[np.float64]]:
+    """Return the dot product of each query with each of its candidates, under the present weights, without dropout.
+
+    All different texts are encoded together, once (SYNC, section 3.2; specification 1.5).
+    """
+    unique, where = np.unique(np.concatenate([queries, *pools]), return_inverse=True)
+    parts.encoder.eval()
+    with torch.no_grad():
+        vectors = parts.encoder(parts.store.gather(unique)).float()
+        owner = np.repeat(np.arange(len(queries)), [len(pool) for pool in pools])
+        left = vectors[torch.from_numpy(where[owner]).to(vectors.device)]
+        other = vectors[torch.from_numpy(where[len(queries) :]).to(vectors.device)]
+        found = (left * other).sum(-1).cpu().double().numpy()
+    parts.encoder.train()
+    # Broken weights score all alike, so that the loss says it, with its step and its rows.
+    found = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.split(found, np.cumsum([len(pool) for pool in pools])[:-1])
+
+
+def _embedded(vectors: Tensor, where: Numbers, material: Material, pairs: Numbers, drawn: Drawn) -> Embedded:
+    """Return the batch as an objective sees it."""
+    device, count = vectors.device, len(pairs)
+    at = torch.from_numpy(where).to(device)
+    intent, twin = material.intent[pairs], material.twin[pairs]
+    same = (intent[:, None] == intent[None, :]) | (twin[:, None] == twin[None, :])
+    return Embedded(
+        query=vectors[at[:count]],
+        positive=vectors[at[count : 2 * count]],
+        negative=vectors[at[2 * count :]],
+        row=torch.from_numpy(drawn.row).to(device),
+        hard=torch.from_numpy(drawn.hard).to(device),
+        same=torch.from_numpy(same).to(device),
+    )
+
+
+SHOWN = 5  # rows named in an error
+_SEEN = (
+    "loss", "soft_right", "soft_seen", "hard_right", "hard_seen", "fallback", "divergence", "stop", "tokens", "places",
+)  # fmt: skip
+
+
+def _seen(loss: Tensor, counts: Tensor, drawn: Drawn, encoder: Any, *, stop: bool) -> Tensor:
+    """Return what one process saw of a batch, as one tensor in the order of ``_SEEN``, which processes sum."""
+    plain_numbers = [drawn.fallback, drawn.divergence, float(stop), *encoder.filled]
+    kind = _exact(loss.device)
+    rest = torch.tensor(plain_numbers, dtype=kind, device=loss.device)
+    return torch.cat([loss.detach().to(kind)[None], counts.flatten().to(kind), rest])
+
+
+def _exact(device: torch.device) -> torch.dtype:
+    """Return the type that counts are summed in; Apple's GPUs have no larger one than float32, exact to 16 million."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _factor(config: Config, step: int, total: int) -> float:
+    """Return by what the learning rate is multiplied in a step (from 0)."""
+    rise = config.optim.warmup * total
+    if step < rise:
+        return (step + 1) / (rise + 1)
+    if config.optim.schedule == "linear":
+        return max(0.0, (total - step) / max(1.0, total - rise))
+    return 1.0
+
+
+def keep(encoder: Any, place: Path) -> None:
+    """Write the model so that it is there whole or not at all."""
+    checkpoint.write_folder(place, encoder.save)
+
+
+def _rows(material: Material, pairs: Numbers) -> str:
+    """Return the first few rows of a batch by their ids."""
+    return ", ".join(material.ids[i] for i in pairs[:SHOWN]) + (", ..." if len(pairs) > SHOWN else "")
+
+
+def _broken(step: int, rows: str, out: Path) -> str:
+    last = checkpoint.latest(out / "checkpoints")
+    rest = f"the last checkpoint, {last.name}, is from before" if last else "there is no checkpoint yet"
+    return (
+        f"step {step}: the loss or the weights are no numbers any more, and nothing of this step was saved; "
+        f"rows {rows}; {rest}; try a lower optim.rate, optim.clip=1, or optim.precision=no"
+    )
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _nothing(_text: str) -> None:
+    """Say nothing: the first process speaks for all."""
+
+
+@contextmanager
+def _silent() -> Iterator[Any]:
+    """Stand in for the log on all processes but the first."""
+    yield None
+
+
+@contextmanager
+def _interrupts() -> Iterator[Any]:
+    """Turn Ctrl-C and a polite kill into a question that is asked once a step; a second Ctrl-C stops at once."""
+    asked = False
+
+    def note(number: int, _frame: Any) -> None:
+        nonlocal asked
+        if asked and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        asked = True
+
+    before = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, note)
+    except ValueError:  # not in the main thread: whoever runs us there stops us there
+        pass
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,237 @@
+"""What can be done with a model that is there: measure it, score mutants with it, search code with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synctrain import data, encoders
+from synctrain.build import cache_folder
+from synctrain.config import ConfigError
+from synctrain.evaluate import bm25, mutants
+from synctrain.evaluate.retrieval import Results, evaluate
+from synctrain.evaluate.search import Entry, Hit, Index
+from synctrain.negatives import MutantStore, make_mutants
+from synctrain.types import Candidate, DataError, Embed, Pair, RetrievalSet, Similarity
+
+Progress = Callable[[int, int], None]
+BLOCK = 512  # pairs whose mutants are scored and written together
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Results by model, and retrieval among mutants by model and set."""
+
+    results: dict[str, Results]
+    among: dict[str, dict[str, mutants.Among]] = field(default_factory=dict)
+    similarity: str = "cos"
+
+    def record(self) -> dict[str, Any]:
+        """Return all of it as JSON holds it."""
+        return {
+            "similarity": self.similarity,
+            "results": {model: one.record() for model, one in self.results.items()},
+            "among_mutants": {
+                model: {name: _named_counts(asdict(among)) for name, among in sets.items()}
+                for model, sets in self.among.items()
+            },
+        }
+
+
+def _named_counts(value: Any) -> Any:
+    """Return a record in which shares say what they count: JSON would make bare lists of them."""
+    if isinstance(value, mutants.Share):
+        return value._asdict()
+    return {key: _named_counts(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def measure(
+    models: Mapping[str, str | None],
+    folders: Sequence[str],
+    *,
+    similarity: Similarity = "cos",
+    max_length: int | None = None,
+    distractors: str | None = None,
+    progress: Progress | None = None,
+) -> Measured:
+    """Measure models on retrieval sets.
+
+    Args:
+        models: by the name of its row, what loads the model; None is BM25.
+        folders: retrieval sets.
+        similarity: how vectors are compared.
+        max_length: tokens of a text, at most; None is what the model was trained with.
+        distractors: a group of astmut's rules; mutants of relevant documents then stand in the corpus too.
+        progress: called with (done, all) while mutants are made.
+
+    Raises:
+        DataError, ModelError: with file, row and cause.
+    """
+    sets = [data.read_retrieval(folder) for folder in folders]
+    beside = {one.name: distractors_of(one, distractors, progress) for one in sets} if distractors else {}
+    results: dict[str, Results] = {}
+    among: dict[str, dict[str, mutants.Among]] = {}
+    for row, name in models.items():
+        if name is None:
+            results[row] = bm25.evaluate(sets)
+            continue
+        embed = encoders.embedder(encoders.load(name, max_length=max_length))
+        try:
+            results[row] = evaluate(embed, sets, similarity)
+            if distractors:
+                among[row] = {one.name: mutants.evaluate(embed, one, beside[one.name], similarity) for one in sets}
+        except ValueError as error:
+            if isinstance(error, DataError):
+                raise
+            raise encoders.ModelError(f"{name}: {error}") from None
+    return Measured(results, among, similarity)
+
+
+def distractors_of(
+    one: RetrievalSet, group: str | None = None, progress: Progress | None = None, *, rules: Sequence[str] = ()
+) -> dict[str, list[Candidate]]:
+    """Return the mutants, by a group of rules or some rules, of all documents that are relevant to a query, by id."""
+    wanted = sorted({document for documents in one.relevant.values() for document in documents})
+    pairs = [Pair(name, "", one.documents[name], name) for name in wanted]
+    made = _mutants(pairs, rules, (group,) if group else (), progress)
+    return {name: found for i, name in enumerate(wanted) if (found := made.candidates(i))}
+
+
+def mine(
+    model: str,
+    files: Sequence[str],
+    output: Path,
+    *,
+    rules: Sequence[str] = (),
+    groups: Sequence[str] = ("sync",),
+    similarity: Similarity = "cos",
+    max_length: int | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Write each pair's mutants with their scores as Parquet, a block at a time, and return how many there are.
+
+    Columns: ``id``, ``query``, ``code``, ``mutant``, ``rule``, ``score`` (query to mutant) and ``positive`` (query to
+    code). The file is there whole or not at all.
+
+    Raises:
+        ConfigError: pyarrow is not installed, or there is no such rule.
+    """
+    try:
+        import pyarrow as pa  # keeps --help fast
+        import pyarrow.parquet as pq  # keeps --help fast
+    except ImportError:
+        raise ConfigError("mine writes Parquet: pip install 'synctrain[parquet]'") from None
+    pairs = [pair for file in files for pair in data.read_pairs(file)]
+    made = _mutants(pairs, rules, groups, progress)
+    embed = encoders.embedder(encoders.load(model, max_length=max_length))
+    text, number = pa.string(), pa.float32()
+    names = {"id": text, "query": text, "code": text, "mutant": text, "rule": text, "score": number, "positive": number}
+    part, count = output.with_name(f".{output.name}.part"), 0
+    try:
+        with pq.ParquetWriter(part, pa.schema(list(names.items()))) as writer:
+            for rows in _scored(pairs, made, embed, similarity):
+                columns = [pa.array(column, kind) for column, kind in zip(rows, names.values(), strict=True)]
+                writer.write_table(pa.table(columns, names=list(names)))
+                count += len(rows[0])
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def _scored(
+    pairs: Sequence[Pair], made: MutantStore, embed: Embed, similarity: Similarity
+) -> Iterator[tuple[list[Any], ...]]:
+    """Yield columns of mutants with their scores, some hundred pairs at a time."""
+    from synctrain.evaluate.ranking import pair_scores  # keeps --help fast
+
+    for first in range(0, len(pairs), BLOCK):
+        block = range(first, min(first + BLOCK, len(pairs)))
+        found = [(pairs[i], one) for i in block for one in made.candidates(i)]
+        if not found:
+            continue
+        queries = embed([pair.query for pair, _ in found], "query")
+        scores = pair_scores(queries, embed([one.code for _, one in found], "code"), similarity).tolist()
+        positives = pair_scores(queries, embed([pair.code for pair, _ in found], "code"), similarity).tolist()
+        texts = [(pair.id, pair.query, pair.code, one.code, one.rule) for pair, one in found]
+        yield (*(list(column) for column in zip(*texts, strict=True)), scores, positives)
+
+
+def search(
+    model: str,
+    tree: str,
+    query: str,
+    k: int = 5,
+    *,
+    similarity: Similarity = "cos",
+    max_length: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Hit]:
+    """Return the functions of a source tree that answer a question best. The vectors of the tree are kept.
+
+    Raises:
+        DataError, ModelError: there is no such tree or model, or no function in it.
+    """
+    encoder = encoders.load(model, max_length=max_length)
+    embed = encoders.embedder(encoder)
+    left_out = data.Skipped()
+    entries = list(_entries(tree, left_out))
+    name = _named(encoder)
+    key = hashlib.blake2b(f"{name} {similarity}".encode(), digest_size=16)
+    for entry in entries:
+        key.update(f"{entry.path} {entry.first} {entry.name} {len(entry.code)} {entry.code}".encode())
+    folder = cache_folder() / f"index-{key.hexdigest()}"
+    try:
+        index = Index.load(folder, embed, model=name)
+    except DataError:
+        say(f"reading {len(entries):,} functions of {tree}, once")
+        index = Index.build(entries, embed, model=name, similarity=similarity)
+        try:
+            index.save(folder)
+        except OSError as error:
+            say(f"{folder}: cannot be kept: {error}")
+    return index.search(query, k)
+
+
+def _entries(tree: str, left_out: data.Skipped) -> Iterator[Entry]:
+    """Yield all functions of a tree that do something; files that do not parse are counted."""
+    for module in data.modules([tree], complain=lambda reason: left_out.update({reason: 1})):
+        try:
+            for one in data.functions(data.read_source(module.file), module.path):
+                if not one.stub:
+                    yield Entry(str(module.file), one.name, one.first, one.last, one.code)
+        except DataError:  # noqa: PERF203 - a file at a time
+            left_out["files that do not parse"] += 1
+
+
+def _named(encoder: Any) -> str:
+    """Return a hash of all that a model's vectors depend on."""
+    pooling = getattr(encoder, "pooling", "")
+    about = f"{encoder.fingerprint} {pooling} {encoder.normalize}"
+    found = hashlib.blake2b(about.encode(), digest_size=16)
+    for name, tensor in sorted(encoder.state_dict().items()):
+        if name.startswith("model.pooler.") and pooling != "pooler":
+            continue  # takes no part, and is random where a model comes without
+        found.update(name.encode())
+        found.update(tensor.cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
+def _mutants(
+    pairs: Sequence[Pair], rules: Sequence[str], groups: Sequence[str], progress: Progress | None
+) -> MutantStore:
+    """Return the mutants of pairs. Raises ``ConfigError`` for an unknown rule or group."""
+    try:
+        return make_mutants(
+            pairs,
+            rules=rules or None,
+            groups=groups,
+            folder=cache_folder(),
+            normalised=data.fingerprint,
+            progress=progress,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None

@@ -1,0 +1,10 @@
+"""Where negatives come from: other pairs, mutants of the right code, and the choice among candidates."""
+
+from __future__ import annotations
+
+from synctrain.negatives.sample import Chosen, choose
+from synctrain.negatives.soft import draw_soft, shuffle_soft
+from synctrain.negatives.store import MutantStore, make_mutants
+from synctrain.negatives.text import plain
+
+__all__ = ["Chosen", "MutantStore", "choose", "draw_soft", "make_mutants", "plain", "shuffle_soft"]

@@ -1,0 +1,70 @@
+"""One candidate for each hard row, the more likely the nearer it is to the query: softmax(beta * score)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Sampling: TypeAlias = Literal["softmax", "uniform", "top1"]
+
+
+class Chosen(NamedTuple):
+    """A choice for each row.
+
+    Attributes:
+        picks: the candidate of each row, -1 where the row has none: it falls back to a soft negative.
+        divergence: mean over rows with candidates of KL(p || uniform) in nats, 0 without any. Near 0 the scores
+            decide nothing and ``uniform`` would do, for free.
+    """
+
+    picks: list[int]
+    divergence: float
+
+
+def choose(
+    scores: Sequence[ArrayLike], beta: float, generator: np.random.Generator, *, sampling: Sampling = "softmax"
+) -> Chosen:
+    """Choose a candidate for each row (SYNC, section 3.2).
+
+    Exactly one random number is drawn for each row, whatever its candidates and the way of sampling, so that runs stay
+    comparable.
+
+    Args:
+        scores: for each row the scores of its candidates, 1-D, on the CPU; rows may be empty. Only their number
+            matters to ``uniform``.
+        beta: inverse temperature; 0 is uniform.
+        generator: source of chance; its ``bit_generator.state`` is plain numbers, which a checkpoint holds as JSON.
+        sampling: ``softmax`` of beta * score; ``uniform``; ``top1``, the highest score (the first of equals).
+
+    Raises:
+        ValueError: an unknown way of sampling, scores that are not 1-D, or a score that is not finite.
+    """
+    if sampling not in get_args(Sampling):
+        raise ValueError(f"no sampling {sampling!r}; there are: {', '.join(get_args(Sampling))}")
+    picks: list[int] = []
+    divergences: list[float] = []
+    for row, chance in zip(scores, generator.random(len(scores)), strict=True):
+        values = np.asarray(row, dtype=np.float64)
+        if values.ndim != 1:
+            raise ValueError(f"scores of shape {values.shape}: a row has one score a candidate")
+        if not np.isfinite(values).all():
+            raise ValueError("a candidate's score is not finite: the model's vectors are broken")
+        if not values.size:
+            picks.append(-1)
+            continue
+        if sampling == "top1":
+            picks.append(int(values.argmax()))
+            divergences.append(log(values.size))
+            continue
+        logits = beta * values if sampling == "softmax" else np.zeros_like(values)
+        weights = np.exp(logits - logits.max())
+        share = weights / weights.sum()
+        # The last bound is left out: rounding must not leave a gap below 1 that leads past the end.
+        picks.append(int(np.searchsorted(np.cumsum(share)[:-1], chance, side="right")))
+        seen = share[share > 0]
+        divergences.append(max(0.0, float((seen * np.log(seen * values.size)).sum())))
+    return Chosen(picks, sum(divergences) / len(divergences) if divergences else 0.0)

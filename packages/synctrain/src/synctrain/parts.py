@@ -1,0 +1,72 @@
+"""What a run is made of, between those who build it and the loop that uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from synctrain.types import Curriculum, Embed, Objective, Ragged
+
+Numbers = NDArray[np.int64]
+
+
+class Store(Protocol):
+    """Texts as token ids, by number."""
+
+    lengths: Numbers
+
+    def gather(self, numbers: Sequence[int] | Numbers) -> Ragged:
+        """Return the texts of these numbers, in this order."""
+        ...
+
+
+class Validate(Protocol):
+    """How a model is measured while it trains."""
+
+    primary: str
+
+    def __call__(self, embed: Embed) -> dict[str, float]:
+        """Return the measures by name; ``primary`` is the one that decides."""
+        ...
+
+
+class Pool(NamedTuple):
+    """The mutants of each pair as numbers of texts: pair i has ``text[first[i] : first[i + 1]]``."""
+
+    first: Numbers
+    text: Numbers
+
+    def of(self, pair: int) -> Numbers:
+        """Return the mutants of a pair."""
+        return self.text[self.first[pair] : self.first[pair + 1]]
+
+
+@dataclass(frozen=True)
+class Material:
+    """The training pairs as numbers: everything that a step looks up."""
+
+    ids: Sequence[str]
+    query: Numbers  # (pairs,) number of the text in the store
+    code: Numbers  # (pairs,)
+    intent: Numbers  # (pairs,) equal for pairs that answer one question
+    twin: Numbers  # (pairs,) equal for pairs with the same code, formatting aside
+    soft: Numbers  # (pairs, k) numbers of pairs, -1 where there is none
+    pool: Pool
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of."""
+
+    encoder: nn.Module
+    store: Store
+    material: Material
+    curriculum: Curriculum
+    objective: Objective
+    validate: Validate | None
+    embed: Embed

@@ -1,0 +1,196 @@
+"""A whole run: data read, model measured, trained, measured again, and a plain word on whether it got better."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from rich.table import Table
+
+from synctrain import __version__, build, encoders, report
+from synctrain.config import Config, ConfigError, of, plain
+from synctrain.evaluate import bm25
+from synctrain.evaluate.retrieval import Results, Row, evaluate
+from synctrain.loop import Ended, fit
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int], None]
+SETTINGS, BEFORE, REPORT, MODEL = "config.json", "before.json", "report.json", "model"
+HELD_OUT = "held out"
+NOISE = 0.001  # a measure that falls by less has not fallen
+
+
+class RunError(RuntimeError):
+    """A run that cannot begin or go on: the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run, and what to tell the user of it: nothing in all processes but the first."""
+
+    ended: Ended
+    table: Table | None = None
+    verdict: str = ""
+
+
+def train(
+    config: Config, out: Path, *, resume: bool = False, quiet: bool = False, say: Say, progress: Progress | None = None
+) -> Outcome:
+    """Run what ``config`` says in the folder ``out``; see the module's commands for what lies there afterwards.
+
+    Args:
+        config: the settings.
+        out: a folder without a run in it, or with the run to resume.
+        resume: go on from the last checkpoint, or from the start where there is none yet.
+        quiet: no progress on the terminal.
+        say: what is told to the user.
+        progress: called with (done, all) while mutants are made.
+
+    Raises:
+        RunError, ConfigError, DataError, ModelError, TrainingError, CheckpointError: each with one clear message.
+    """
+    state = _processes()
+    main = state.is_main_process
+    _may_begin(config, out, resume=resume)
+    state.wait_for_everyone()
+    tell = say if main else _nothing
+    sets = build.read_sets(config, tell)
+    left_out = build.explained(sets.left_out)
+    if left_out:
+        tell(f"left out: {left_out}")
+    with state.main_process_first():
+        parts = build.build(config, sets, tell, progress)
+    if main and not resume:
+        # Only now: a folder whose run could not begin, for a file that is not there, say, is no run.
+        out.mkdir(parents=True, exist_ok=True)
+        report.write_json(out / SETTINGS, plain(config))
+    measured = ([sets.held_out] if sets.held_out else []) + sets.tests
+    similarity = parts.objective.similarity
+    before: dict[str, Any] = {}
+    if main and measured:
+        before = _before(out, lambda: evaluate(parts.embed, measured, similarity).record())
+    state.wait_for_everyone()
+    ended = fit(parts, config, out, resume=resume, quiet=quiet)
+    if not main:
+        return Outcome(ended)
+    if ended.interrupted:
+        return Outcome(
+            ended,
+            verdict=f"stopped after step {ended.step} and saved; go on with: synctrain fit --resume --out {out}",
+        )
+    if not measured:
+        return Outcome(ended, verdict="nothing was held out, so nothing says whether the model got better")
+    best = encoders.load(str(out / MODEL), **_form(config))
+    after = evaluate(encoders.embedder(best), measured, similarity)
+    rows = {"BM25": bm25.evaluate(measured), "before": _results(before), "after": after}
+    in_domain = [HELD_OUT] if sets.held_out else []
+    verdict = _verdict(before, after.record())
+    report.write_json(
+        out / REPORT,
+        {
+            "synctrain": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "config": plain(config),
+            "left_out": sets.left_out,
+            "steps": ended.step,
+            "best_step": ended.best_step,
+            "validation": ended.best,
+            "verdict": verdict,
+            "results": {name: one.record() for name, one in rows.items()},
+        },
+    )
+    return Outcome(ended, report.table(rows, in_domain, measures=("mrr", "recall@5")), verdict)
+
+
+def _processes() -> Any:
+    """Return accelerate's view of the processes of this run, each of which knows of the others.
+
+    By itself it takes processes that were launched together on a machine without an accelerator for single ones, which
+    would all train alone, and write to the same folder. ``ACCELERATE_USE_CPU`` it reads only later.
+    """
+    launched = int(os.environ.get("WORLD_SIZE", "1"))
+    on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
+    state = PartialState(cpu=on_cpu or (launched > 1 and not getattr(torch, "accelerator", torch.cuda).is_available()))
+    if state.num_processes != launched and launched > 1:
+        raise RunError(f"one of {launched} processes that were launched together, but they do not find each other")
+    return state
+
+
+def _may_begin(config: Config, out: Path, *, resume: bool) -> None:
+    """See that the folder is what it is said to be."""
+    file = out / SETTINGS
+    if resume:
+        if not file.is_file():
+            raise RunError(f"{out}: there is no run to resume")
+        if settings_of(out) != config:
+            raise RunError(f"{file}: was begun with other settings; a resumed run keeps its own")
+        return
+    if file.exists() or (out / "checkpoints").exists():
+        raise RunError(f"{out}: there is a run already; go on with --resume, or choose another --out")
+
+
+def settings_of(out: Path) -> Config:
+    """Return the settings of the run in a folder. Raises ``RunError`` where there is none that can be read."""
+    try:
+        return of(json.loads((out / SETTINGS).read_text("utf-8")))
+    except OSError:
+        raise RunError(f"{out}: there is no run to resume") from None
+    except (ValueError, ConfigError) as error:
+        raise RunError(f"{out / SETTINGS}: {error}") from None
+
+
+def _form(config: Config) -> dict[str, Any]:
+    """Return how texts are written for the model, which its folder does not hold for all models."""
+    settings = config.encoder
+    return {
+        "pooling": settings.pooling,
+        "form": settings.form,
+        "max_length": settings.max_length,
+        "normalize": settings.normalize,
+        "flatten": settings.flatten,
+    }
+
+
+def _before(out: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what the model scored before training, measured once a run."""
+    file = out / BEFORE
+    if file.is_file():
+        try:
+            return json.loads(file.read_text("utf-8"))  # type: ignore[no-any-return]
+        except ValueError:
+            pass  # damaged; the model is still as it was before training, until the loop puts its weights back
+    found = measure()
+    report.write_json(file, found)
+    return found
+
+
+def _results(record: dict[str, Any]) -> Results:
+    """Return results out of their record."""
+    return Results(tuple(Row(**row) for row in record.values()))
+
+
+def _verdict(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Return in plain words whether the model got better, by MRR on each set."""
+    changes = {
+        name: after[name]["measures"]["standard"]["mrr"] - before[name]["measures"]["standard"]["mrr"] for name in after
+    }
+    worse = [name for name, change in changes.items() if change < -NOISE]
+    shown = ", ".join(f"{name} {100 * change:+.1f}" for name, change in changes.items())
+    if not worse:
+        return f"better: MRR {shown}"
+    if len(worse) == len(changes):
+        return f"WORSE than before training: MRR {shown}; the model that you began with is the better one"
+    return f"mixed, and worse on {', '.join(worse)}: MRR {shown}"
+
+
+def _nothing(_text: str) -> None:
+    """Say nothing."""

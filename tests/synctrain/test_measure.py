@@ -1,0 +1,260 @@
+"""What is done with a model that is there: evaluate, mine, search; and harvest, which makes the pairs."""
+
+import gzip
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from synctrain import encoders, measure
+from synctrain.cli import main
+from synctrain.data import read_pairs
+from synctrain.encoders import Bow, Transformer, train_tokenizer
+from synctrain.types import Pair
+
+
+def cli(*arguments: object) -> Result:
+    """The command, in this process: an error that is not meant for the user comes through."""
+    return CliRunner().invoke(main, [str(one) for one in arguments], catch_exceptions=False)
+
+
+def error_of(result: Result) -> str:
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("synctrain: ")
+    return result.stderr
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SYNCTRAIN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, real_pairs: list[Pair]) -> Path:
+    """An n-BOW that was never trained: random vectors of words still find the same words."""
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("model")
+    Bow(train_tokenizer([text for pair in real_pairs for text in (pair.query, pair.code)], 500), 64).save(folder)
+    return folder
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    folder = tmp_path / "tree"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "a.py").write_text(
+        '"""Module."""\n\n\ndef sort_list(values):\n    """Sort a list of values in place, and return it."""\n'
+        "    values.sort()\n    return values\n\n\ndef stub():\n    ...\n",
+        "utf-8",
+    )
+    (folder / "inner" / "b.py").write_text(
+        "class Reader:\n    def read_lines(self, path):\n"
+        '        """Read the lines of a file into a list of strings."""\n'
+        "        with open(path) as file:\n            return file.readlines()\n",
+        "utf-8",
+    )
+    (folder / "broken.py").write_text("def f(:\n", "utf-8")
+    (folder / "latin.py").write_bytes(b"x = '\xff'\n")
+    return folder
+
+
+# --- evaluate
+
+
+def test_evaluate_shows_a_table_and_writes_json(model: Path, retrieval_folder: Path, tmp_path: Path) -> None:
+    done = cli("evaluate", model, "--data", retrieval_folder, "--zero-shot", model / ".", "-o", tmp_path / "r.json")
+    assert done.exit_code == 0, done.stderr
+    assert "BM25" in done.stdout
+    record = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert set(record["results"]) == {"BM25", str(model)}
+    row = record["results"][str(model)]["ten"]
+    assert (row["queries"], row["documents"]) == (10, 10)
+    assert 0 < row["measures"]["standard"]["mrr"] <= 1
+    again = measure.measure({"m": str(model)}, [str(retrieval_folder)])
+    assert again.record()["results"]["m"] == record["results"][str(model)]
+
+
+def test_evaluate_among_mutants(model: Path, retrieval_folder: Path, tmp_path: Path) -> None:
+    done = cli("evaluate", model, "--data", retrieval_folder, "--distractors", "sync", "-o", tmp_path / "r.json")
+    assert done.exit_code == 0, done.stderr
+    among = json.loads((tmp_path / "r.json").read_text("utf-8"))["among_mutants"][str(model)]["ten"]
+    overall, rules = among["accuracy"]["overall"], among["accuracy"]["rules"]
+    assert overall["total"] == sum(one["total"] for one in rules.values()) > 5
+    assert 0 <= overall["right"] <= overall["total"]
+    assert "triplets" in done.stdout
+
+
+def test_evaluate_in_the_papers_convention(model: Path, retrieval_folder: Path) -> None:
+    done = cli("evaluate", model, "--data", retrieval_folder, "--convention", "paper_compat", "--in-domain", "ten")
+    assert done.exit_code == 0
+    assert "LRAP" in done.stdout
+
+
+def test_evaluate_names_what_is_wrong(model: Path, retrieval_folder: Path, tmp_path: Path) -> None:
+    assert "no such folder" in error_of(cli("evaluate", model, "--data", tmp_path / "x"))
+    (tmp_path / "empty").mkdir()
+    assert "no config.json there" in error_of(cli("evaluate", tmp_path / "empty", "--data", retrieval_folder))
+    assert "nope" in error_of(cli("evaluate", model, "--data", retrieval_folder, "--distractors", "nope"))
+    broken = tmp_path / "broken"
+    encoder = encoders.load(str(model))
+    encoder.get_parameter("embedding.weight").data.fill_(float("nan"))
+    encoder.save(broken)
+    assert "the model is broken" in error_of(cli("evaluate", broken, "--data", retrieval_folder))
+
+
+# --- mine
+
+
+def test_mine_writes_mutants_with_their_scores(model: Path, pairs_file: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    few = tmp_path / "few.jsonl"
+    few.write_text("".join(pairs_file.read_text("utf-8").splitlines(keepends=True)[:30]), "utf-8")
+    done = cli("mine", model, "--data", few, "-o", tmp_path / "m.parquet")
+    assert (done.exit_code, done.stdout) == (0, "")
+    rows: list[dict[str, Any]] = parquet.read_table(tmp_path / "m.parquet").to_pylist()
+    assert done.stderr == f"{len(rows):,} mutants with their scores in {tmp_path / 'm.parquet'}\n"
+    pairs = {pair.id: pair for pair in read_pairs(few)}
+    assert len(rows) > 30
+    embed = encoders.embedder(encoders.load(str(model)))
+    for row in rows[:5]:
+        pair = pairs[row["id"]]
+        assert (row["query"], row["code"]) == (pair.query, pair.code)
+        assert row["mutant"] != row["code"]
+        assert row["rule"]
+        query, mutant, code = (
+            embed([row["query"]], "query"),
+            embed([row["mutant"]], "code"),
+            embed([row["code"]], "code"),
+        )
+        assert row["score"] == pytest.approx(torch.cosine_similarity(query, mutant).item(), abs=1e-5)
+        assert row["positive"] == pytest.approx(torch.cosine_similarity(query, code).item(), abs=1e-5)
+    one = cli("mine", model, "--data", few, "-o", tmp_path / "one.parquet", "--rule", rows[0]["rule"])
+    assert one.exit_code == 0
+    chosen = parquet.read_table(tmp_path / "one.parquet").to_pylist()
+    assert {row["rule"] for row in chosen} == {rows[0]["rule"]}
+
+
+def test_mine_writes_whole_files_only(
+    model: Path, pairs_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow")
+
+    def full(*_args: Any) -> Any:
+        yield from ()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(measure, "_scored", full)
+    (tmp_path / "m.parquet").write_text("old", "utf-8")
+    assert "No space left" in error_of(cli("mine", model, "--data", pairs_file, "-o", tmp_path / "m.parquet"))
+    assert (tmp_path / "m.parquet").read_text("utf-8") == "old"
+    assert not list(tmp_path.glob(".m.parquet*"))
+
+
+def test_mine_names_what_is_wrong(
+    model: Path, pairs_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyarrow")
+    out = ("-o", tmp_path / "m.parquet")
+    assert "no-such" in error_of(cli("mine", model, "--data", pairs_file, "--rule", "no-such", *out))
+    assert "nowhere" in error_of(cli("mine", model, "--data", tmp_path / "nowhere.jsonl", *out))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert "pip install 'synctrain[parquet]'" in error_of(cli("mine", model, "--data", pairs_file, *out))
+
+
+# --- search
+
+
+def test_search_finds_functions(model: Path, tree: Path) -> None:
+    done = cli("search", model, tree, "read all lines of a file", "-k", "2")
+    assert done.exit_code == 0
+    first, line = done.stdout.splitlines()[:2]
+    assert first.startswith(f"{tree / 'inner' / 'b.py'}:2 Reader.read_lines  0.")
+    assert line.split() == ["2", "def", "read_lines(self,", "path):"]
+    assert "sort_list" in done.stdout
+    assert "stub" not in done.stdout
+    assert done.stderr == f"reading 2 functions of {tree}, once\n"
+    assert cli("search", model, tree, "another question").stderr == ""  # the vectors were kept
+
+
+def test_search_as_json(model: Path, tree: Path) -> None:
+    done = cli("search", model, tree, "sort a list", "-k", "1", "--format", "json")
+    hit = json.loads(done.stdout)
+    assert (hit["path"], hit["name"], hit["first"], hit["last"]) == (str(tree / "a.py"), "sort_list", 4, 7)
+    assert hit["code"].startswith("def sort_list(values):")
+    assert -1 <= hit["score"] <= 1
+
+
+def test_search_sees_what_changed(model: Path, tree: Path, tmp_path: Path, bert_folder: Path) -> None:
+    cli("search", model, tree, "q")
+    (tree / "c.py").write_text("def new(a):\n    return a + 1\n", "utf-8")
+    assert "reading 3 functions" in cli("search", model, tree, "q").stderr
+    Transformer.load(str(bert_folder), pooling="cls").save(tmp_path / "cls")
+    Transformer.load(str(bert_folder), pooling="mean").save(tmp_path / "mean")
+    for name in ("cls", "mean"):  # equal weights, other vectors
+        assert "reading 3 functions" in cli("search", tmp_path / name, tree, "q").stderr
+        assert cli("search", tmp_path / name, tree, "q").stderr == ""
+
+
+def test_a_damaged_or_unwritable_index_is_done_without(
+    model: Path, tree: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expected = cli("search", model, tree, "q").stdout
+    (vectors,) = own_cache.glob("index-*/vectors.safetensors")
+    vectors.write_bytes(vectors.read_bytes()[:-3])
+    again = cli("search", model, tree, "q")
+    assert (again.stdout, again.stderr) == (expected, f"reading 2 functions of {tree}, once\n")
+    (tmp_path / "file").write_text("", "utf-8")
+    monkeypatch.setenv("SYNCTRAIN_CACHE", str(tmp_path / "file"))
+    third = cli("search", model, tree, "q")
+    assert (third.exit_code, third.stdout) == (0, expected)
+    assert "cannot be kept" in third.stderr
+
+
+def test_search_names_what_is_wrong(model: Path, tree: Path, tmp_path: Path) -> None:
+    error_of(cli("search", model, tmp_path / "nowhere", "q"))
+    (tmp_path / "empty").mkdir()
+    error_of(cli("search", model, tmp_path / "empty", "q"))
+    assert "no config.json" in error_of(cli("search", tree, tree, "q"))
+    assert cli("search", model, tree, "q", "-k", "0").exit_code == 2
+    assert cli("search", model, tree, "q", "-k", "99").exit_code == 0
+
+
+def test_the_trained_length_is_the_default(model: Path, tree: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, tmp_path / "m")
+    short = encoders.load(str(model), max_length=8)
+    short.save(tmp_path / "short")
+    assert encoders.load(str(tmp_path / "short")).max_length == 8
+    scores = [
+        json.loads(cli("search", name, tree, "q", "-k", "1", "--format", "json", *more).stdout)["score"]
+        for name, more in ((tmp_path / "short", ()), (model, ("--max-length", "8")), (model, ()))
+    ]
+    assert scores[0] == scores[1]
+
+
+# --- harvest
+
+
+def test_harvest_writes_pairs_that_fit_reads(tree: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "pairs.jsonl.gz"
+    done = cli("harvest", tree, "-o", out)
+    assert (done.exit_code, done.stdout) == (0, "")
+    pairs = read_pairs(out)
+    assert [pair.query for pair in pairs] == [
+        "Sort a list of values in place, and return it.",
+        "Read the lines of a file into a list of strings.",
+    ]
+    assert done.stderr.startswith(f"2 pairs in {out}\nleft out: ")
+    with gzip.open(out, "rt", encoding="utf-8") as file:
+        assert "a.py" in file.readline()  # where it comes from
+
+
+def test_harvest_names_what_is_wrong(tmp_path: Path) -> None:
+    assert "nowhere" in error_of(cli("harvest", tmp_path / "nowhere", "-o", tmp_path / "x.jsonl"))
+    assert cli("harvest", "-o", tmp_path / "x.jsonl").exit_code == 2
