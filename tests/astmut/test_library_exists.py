@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -41,6 +42,12 @@ def wrong(names: list[str]) -> list[str]:
     return found
 
 
+def lacks_another(fault: str, package: str) -> bool:
+    """Whether an import failed for want of a package that is not the one in question, and is not installed."""
+    absent = re.search(r"ModuleNotFoundError\(.No module named '([\w.]+)'", fault.replace('\\"', "'"))
+    return absent is not None and absent[1].split(".")[0] != package and find_spec(absent[1].split(".")[0]) is None
+
+
 def names_of(index: Index, package: str) -> list[str]:
     names = [name for row in index.rows if row[5] == package for name in (row[0], *row[1])]
     return sorted(name for name in names if package == "python" or name.partition(".")[0] in index.packages)
@@ -72,7 +79,11 @@ def test_a_package_has_it_all(package: str) -> None:
     names = [name for name in names_of(opened(), package) if find_spec(name.partition(".")[0])]
     assert available
     assert names
-    assert wrong(names) == []
+    # A module may need another package that this environment lacks: whoever imports it has that package.
+    faults = wrong(names)
+    lacking = [each for each in faults if lacks_another(each, package)]
+    assert len(lacking) < len(names) / 100
+    assert [each for each in faults if each not in lacking] == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the index has what the standard library has on Linux")
