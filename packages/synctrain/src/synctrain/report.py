@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from synctrain.evaluate.files import write
 from synctrain.evaluate.metrics import NAMES, Convention
 from synctrain.evaluate.mutants import Among
 from synctrain.evaluate.retrieval import Results, averages
+from synctrain.files import write
 
 SHOWN: Mapping[Convention, tuple[str, ...]] = {
     "standard": ("mrr", "ndcg", "recall@5", "recall@10"),

@@ -13,9 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from synctrain.evaluate.files import write
 from synctrain.evaluate.ranking import Vectors, rank
 from synctrain.evaluate.retrieval import Once
+from synctrain.files import write
 from synctrain.types import DataError, Embed, Similarity
 
 _FORMAT = 1

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import tempfile
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from synctrain.files import write
 from synctrain.negatives.mutants import Mode, Piece, Recipe, Refused, recipe, version
 from synctrain.negatives.text import plain
 from synctrain.negatives.workers import Answer, Workers, processors
@@ -253,19 +251,7 @@ def _save(path: Path, store: MutantStore) -> None:
     """Write a store so that the file is there whole or not at all, also when several processes write it."""
     # One entry: the order of several is chance, and the same mutants should be the same bytes.
     about = json.dumps({"format": FORMAT, "counts": store.counts, "digest": _digest(store._arrays)}, sort_keys=True)  # noqa: SLF001 - its own file
-    data = save(dict(store._arrays), {"about": about})  # noqa: SLF001
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+    write(path, save(dict(store._arrays), {"about": about}))  # noqa: SLF001
 
 
 def _load(path: Path, pairs: Sequence[Pair], how: Recipe) -> MutantStore:
