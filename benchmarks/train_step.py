@@ -60,7 +60,7 @@ def config_of(way: str, steps: int) -> Any:
         "triplets": [*triplet, f"optim.batch={BATCH // PER_PAIR}", f"negatives.per_row={PER_PAIR}"],
         "contrast": [*triplet[1:], "objective.kind=contrast", f"optim.batch={BATCH}", "negatives.soft=1"],
     }
-    return config.load("sync", None, [*common, *rows[way]])
+    return config.load("sync", (), [*common, *rows[way]])
 
 
 def ours(way: str, steps: int, out: Path) -> tuple[list[float], float]:

@@ -70,7 +70,7 @@ def test_one_value_is_a_list_of_one() -> None:
 def test_later_settings_win(tmp_path: Path) -> None:
     file = tmp_path / "x.toml"
     file.write_text("seed = 3\n[optim]\nrate = 0.5\nbatch = 2\n", "utf-8")
-    found = load("best", file, ["optim.batch=7", "optim.batch=9"])
+    found = load("best", [file], ["optim.batch=7", "optim.batch=9"])
     assert (found.seed, found.optim.rate, found.optim.batch) == (3, 0.5, 9)
     assert found.objective.kind == "contrast"  # the preset's
 
@@ -82,11 +82,24 @@ def test_every_preset_loads_and_comes_back(preset: str) -> None:
 
 
 def test_the_presets_are_those_of_the_specification() -> None:
-    assert list(presets()) == ["best", "soft", "sync"]
+    names = "best coderetriever disco dns hard random soft sync sync-fixed"
+    assert list(presets()) == names.split()
     soft, sync = load("soft"), load("sync")
     assert (soft.curriculum.kind, soft.curriculum.soft, soft.negatives.groups) == ("fixed", 1.0, ())
     assert (sync.curriculum.kind, sync.curriculum.epsilon, sync.curriculum.bias) == ("mastering", 0.8, (0.8, 0.2))
     assert (sync.objective.kind, sync.objective.margin, sync.negatives.groups) == ("triplet", 1.0, ("sync",))
+
+
+def test_a_file_names_the_preset_that_it_changes_and_a_later_file_wins(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.toml", tmp_path / "other.toml"
+    one.write_text('preset = "dns"\n[optim]\nrate = 0.5\nbatch = 2\n', "utf-8")
+    other.write_text("[optim]\nrate = 0.25\n", "utf-8")
+    found = load(files=[one, other])
+    assert (found.objective.kind, found.optim.rate, found.optim.batch) == ("hardest", 0.25, 2)
+    assert load("sync", [one]).objective.kind == "triplet"
+    one.write_text('preset = "dnss"\n', "utf-8")
+    with pytest.raises(ConfigError, match="no preset named 'dnss'; did you mean 'dns'"):
+        load(files=[one])
 
 
 def test_an_unknown_preset() -> None:
@@ -97,16 +110,16 @@ def test_an_unknown_preset() -> None:
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     file = tmp_path / "x.toml"
     with pytest.raises(ConfigError, match=r"x\.toml: .*No such file"):
-        load(file=file)
+        load(files=[file])
     file.write_text("[optim\n", "utf-8")
     with pytest.raises(ConfigError, match=r"x\.toml: .*line 1"):
-        load(file=file)
+        load(files=[file])
     file.write_bytes(b"a = '\xff'")
     with pytest.raises(ConfigError, match=r"x\.toml: .*utf-8"):
-        load(file=file)
+        load(files=[file])
     file.write_text("[optim]\nrat = 1\n", "utf-8")
     with pytest.raises(ConfigError, match=r"did you mean 'optim\.rate'"):
-        load(file=file)
+        load(files=[file])
 
 
 def test_settings_are_frozen() -> None:

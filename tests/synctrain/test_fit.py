@@ -15,6 +15,7 @@ from synctrain import build, loop
 from synctrain.checkpoint import load as load_checkpoint
 from synctrain.config import load as load_config
 from synctrain.curriculum import Fixed
+from synctrain.draw import Drawn, draw
 from synctrain.encoders import Bow, load
 from synctrain.objectives import right
 from synctrain.order import Order
@@ -107,10 +108,9 @@ def test_a_step_is_the_naive_step(runs: Runs, tmp_path: Path, bert_folder: Path,
 def test_hard_negatives_are_mutants_of_the_rows_own_pair(runs: Runs) -> None:
     config = runs.config("curriculum.kind=fixed", "curriculum.soft=0.0", "curriculum.warmup=0")
     sets = build.read_sets(config, silent)
-    parts, mutants = build.build(config, sets, silent), build.mutants_of(config, sets.train)
-    assert mutants is not None
+    parts, mutants = build.build(config, sets, silent), build.mutants_of(sets.train, (), ("sync",), most=64)
     every = np.arange(len(sets.train))
-    drawn = loop.draw(parts, config, every, np.zeros_like(every), np.random.default_rng(0))
+    drawn = draw(parts, config, every, np.zeros_like(every), np.random.default_rng(0))
     without = [n for n in every if not mutants.candidates(int(n))]
     assert drawn.fallback == len(without) > 0
     assert drawn.hard.sum() == len(every) - len(without)
@@ -131,7 +131,7 @@ def test_a_pair_without_any_negative_is_left_out(runs: Runs) -> None:
     soft[[1, 3]] = -1
     parts = dataclasses.replace(parts, material=dataclasses.replace(parts.material, soft=soft))
     pairs = np.arange(5)
-    drawn = loop.draw(parts, config, pairs, np.zeros_like(pairs), np.random.default_rng(0))
+    drawn = draw(parts, config, pairs, np.zeros_like(pairs), np.random.default_rng(0))
     assert drawn.row.tolist() == [0, 2, 4]
 
 
@@ -144,7 +144,7 @@ def test_a_pool_bounds_what_is_scored(runs: Runs, sampling: str) -> None:
     parts = runs.parts(config)
     pairs = np.array([n for n in range(len(parts.material.query)) if len(parts.material.pool.of(n)) > 2][:9])
     zeros = np.zeros_like(pairs)
-    drawn = [loop.draw(parts, config, pairs, zeros, np.random.default_rng(seed)) for seed in range(9)]
+    drawn = [draw(parts, config, pairs, zeros, np.random.default_rng(seed)) for seed in range(9)]
     assert all(one.hard.all() for one in drawn)
     assert all(
         text in parts.material.pool.of(pairs[row]) for one in drawn for row, text in zip(one.row, one.text, strict=True)
@@ -201,7 +201,7 @@ def test_three_negatives_a_row(runs: Runs, tmp_path: Path) -> None:
     lines = runs.lines(tmp_path / "three", "step")
     assert len(lines) == -(-pairs // 8)
     assert all(one["seen.soft"] + one["seen.hard"] == 24 for one in lines)
-    drawn = loop.draw(parts, config, np.array([4, 9]), np.array([0, 0]), np.random.default_rng(0))
+    drawn = draw(parts, config, np.array([4, 9]), np.array([0, 0]), np.random.default_rng(0))
     assert drawn.row.tolist() == [0, 0, 0, 1, 1, 1]
     assert loop.steps_of(runs.config("optim.steps=0", "optim.epochs=1.0"), 3 * pairs, 1) == -(-3 * pairs // 8)
 
@@ -233,11 +233,10 @@ def test_accumulated_batches_are_one_larger_batch(runs: Runs, tmp_path: Path, be
 
 def test_batches_of_similar_length(runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spans: list[Any] = []
-    true_draw = loop.draw
 
     def spied(parts: Parts, config: Any, pairs: Any, *rest: Any) -> Any:
         spans[-1].append(np.ptp(parts.store.lengths[parts.material.code[pairs]]))
-        return true_draw(parts, config, pairs, *rest)
+        return draw(parts, config, pairs, *rest)
 
     monkeypatch.setattr(loop, "draw", spied)
     for on in ("true", "false"):
@@ -344,12 +343,19 @@ def test_a_query_is_answered_by_all_code_of_its_intent(runs: Runs) -> None:
     intents = parts.material.intent
     twice = next(int(n) for n in range(len(intents)) if (intents == intents[n]).sum() > 1)
     pairs = [*np.flatnonzero(intents == intents[twice])[:2], np.flatnonzero(intents != intents[twice])[0]]
-    drawn = loop.Drawn(np.arange(3), parts.material.code[np.array(pairs)], np.zeros(3, bool), 0, 0.0)
+    drawn = Drawn(
+        np.arange(3),
+        parts.material.code[np.array(pairs)],
+        np.zeros(3, bool),
+        0,
+        0.0,
+        parts.material.same(np.array(pairs)),
+    )
     chosen = np.array(pairs)
     texts = np.concatenate([parts.material.query[chosen], parts.material.code[chosen], drawn.text])
     unique, where = np.unique(texts, return_inverse=True)
     vectors = torch.arange(len(unique))[:, None].float()
-    embedded = loop._embedded(vectors, where, parts.material, chosen, drawn)
+    embedded = loop._embedded(vectors, where, drawn)
     assert embedded.same.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
     assert [unique[int(one)] for one in embedded.query[:, 0]] == parts.material.query[chosen].tolist()
     assert [unique[int(one)] for one in embedded.positive[:, 0]] == parts.material.code[chosen].tolist()
@@ -370,13 +376,13 @@ def triplets(parts: Parts, config: Any, hard: float) -> tuple[float, float]:
     probe = dataclasses.replace(parts, curriculum=Fixed({"soft": 1 - hard, "hard": hard}))
     evenly = dataclasses.replace(config, negatives=dataclasses.replace(config.negatives, sampling="uniform"))
     pairs = np.arange(200)
-    drawn = loop.draw(probe, evenly, pairs, np.zeros_like(pairs), np.random.default_rng(0))
+    drawn = draw(probe, evenly, pairs, np.zeros_like(pairs), np.random.default_rng(0))
     texts = np.concatenate([parts.material.query[pairs], parts.material.code[pairs], drawn.text])
     unique, where = np.unique(texts, return_inverse=True)
     parts.encoder.eval()
     with torch.no_grad():
         vectors = torch.cat([parts.encoder(parts.store.gather(part)) for part in np.array_split(unique, 8)])
-    embedded = loop._embedded(vectors, where, parts.material, pairs, drawn)
+    embedded = loop._embedded(vectors, where, drawn)
     return float(parts.objective(embedded).value), float(right(embedded, "cos").double().mean())
 
 

@@ -18,7 +18,7 @@ import torch
 from click.testing import CliRunner, Result
 from safetensors.torch import save_file
 
-from synctrain import build, checkpoint, loop
+from synctrain import build, checkpoint, draw, loop
 from synctrain.checkpoint import CheckpointError
 from synctrain.cli import main
 from synctrain.loop import TrainingError
@@ -193,13 +193,13 @@ def test_a_resumed_transformer_in_half_precision(
 
 def stop_after(steps: int, patch: pytest.MonkeyPatch, run: Callable[[], Any], number: int = signal.SIGINT) -> Any:
     """Interrupt this process while so many steps are done, and one more is at work."""
-    true_draw, seen = loop.draw, [0]
+    seen = [0]
 
     def counted(*args: Any) -> Any:
         seen[0] += 1
         if seen[0] == steps:
             os.kill(os.getpid(), number)
-        return true_draw(*args)
+        return draw.draw(*args)
 
     with patch.context() as inner:
         inner.setattr(loop, "draw", counted)
@@ -323,15 +323,15 @@ def test_a_full_disk_loses_nothing(
 
 def poisoned(at: int) -> Callable[..., Any]:
     """The loop's own draw, which breaks the weights before batch number ``at`` (from 0)."""
-    true_draw, seen = loop.draw, [0]
+    seen = [0]
 
-    def draw(parts: Any, *rest: Any) -> Any:
+    def breaks(parts: Any, *rest: Any) -> Any:
         seen[0] += 1
         if seen[0] == at + 1:
             parts.encoder.embedding.weight.data.fill_(float("nan"))
-        return true_draw(parts, *rest)
+        return draw.draw(parts, *rest)
 
-    return draw
+    return breaks
 
 
 @pytest.mark.parametrize("soft", ["1.0", "0.0"])
@@ -519,10 +519,10 @@ def test_too_few_pairs(runs: Runs, tmp_path: Path, count: int) -> None:
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("negatives.rules=['no-such-rule']", "negatives: "),
-        ("negatives.groups=['nope']", "negatives: "),
+        ("negatives.rules=['no-such-rule']", "no "),
+        ("negatives.groups=['nope']", "no "),
         ("curriculum.bias=[0.5, 0.4]", "curriculum.bias = [0.5, 0.4]: the shares must sum to 1"),
-        ("negatives.soft=0", "negatives.soft = 0: a triplet needs a negative"),
+        ("negatives.soft=0", "negatives.soft = 0: the objective triplet needs a negative"),
         ("encoder.name=/no/such/folder", "/no/such/folder: cannot be loaded: "),
         ("data.split=module", "data.split = 'module' needs harvested pairs"),
         ("data.test=/no/such/folder", "/no/such/folder: no such folder"),

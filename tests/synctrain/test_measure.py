@@ -109,6 +109,31 @@ def test_evaluate_names_what_is_wrong(model: Path, retrieval_folder: Path, tmp_p
     assert "the model is broken" in error_of(cli("evaluate", broken, "--data", retrieval_folder))
 
 
+def test_a_model_is_measured_by_what_it_was_trained_for(runs: Any, retrieval_folder: Path, tmp_path: Path) -> None:
+    """A trained n-BOW without scaling, of which cosine and distance rank otherwise."""
+    runs.fit(tmp_path / "run", "encoder.normalize=false", preset="soft")
+    folder = tmp_path / "run" / "model"
+    assert encoders.similarity_of(str(folder)) == "neg_l2"
+    record = {}
+    for given in ([], ["--similarity", "neg_l2"], ["--similarity", "cos"]):
+        done = cli("evaluate", folder, "--data", retrieval_folder, *given, "-o", tmp_path / "r.json")
+        assert done.exit_code == 0, done.stderr
+        record[" ".join(given)] = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert record[""] == record["--similarity neg_l2"]
+    assert record[""]["similarity"] == {str(folder): "neg_l2"}
+    ranks = [one["results"][str(folder)]["ten"]["reciprocal_ranks"] for one in record.values()]
+    assert ranks[0] != ranks[2]
+    known = pytest.importorskip("sentence_transformers").SentenceTransformer(str(folder), device="cpu")
+    assert known.similarity_fn_name == "euclidean"
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"similarity_fn_name": "manhattan"}', "{}"])
+def test_without_a_word_on_it_vectors_are_compared_by_cosine(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "config_sentence_transformers.json").write_text(content, "utf-8")
+    assert encoders.similarity_of(str(tmp_path)) == "cos"
+
+
 # --- mine
 
 

@@ -13,15 +13,18 @@ import torch
 
 from synctrain import data, encoders
 from synctrain.config import Config, ConfigError
-from synctrain.curriculum import Fixed, sync
+from synctrain.curriculum import Decay, Fixed, sync
 from synctrain.evaluate.retrieval import Validation
 from synctrain.negatives import MutantStore, draw_soft, make_mutants
-from synctrain.objectives import Contrast, Triplet
+from synctrain.negatives.mutants import recipe
+from synctrain.objectives import Contrast, Hardest, Pairwise, Retriever, Triplet
 from synctrain.parts import Material, Numbers, Parts, Pool
 from synctrain.types import Curriculum, DataError, Objective, Pair, RetrievalSet, Similarity
 
 HARVEST = "harvest:"
+FROM_SCRATCH = ("bow",)
 Say = Callable[[str], None]
+_SIMILARITY: dict[str, Similarity] = {"contrast": "cos", "pairwise": "dot"}  # neg_l2 for the others
 
 
 def cache_folder() -> Path:
@@ -93,17 +96,22 @@ def read_sets(config: Config, say: Say) -> Sets:
     return sets
 
 
+def auto(say: Say) -> str:
+    """Return the model that is taken where none is named: MiniLM where its package is installed, else n-BOW."""
+    try:
+        encoders.find(encoders.MINILM)
+    except encoders.ModelError as error:
+        say(f"n-BOW from scratch ({error})")
+        return "bow"
+    return encoders.MINILM
+
+
 def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
     """Return the encoder that a run begins with. Raises ``ModelError``."""
     settings = config.encoder
     name = settings.name
     if name == "auto":
-        try:
-            encoders.find(encoders.MINILM)
-            name = encoders.MINILM
-        except encoders.ModelError as error:
-            say(f"n-BOW from scratch ({error})")
-            name = "bow"
+        name = auto(say)
     torch.manual_seed(config.seed)
     if name == "bow":
         tokenizer = encoders.train_tokenizer(texts, settings.vocabulary)
@@ -126,11 +134,24 @@ def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
 def make_objective(config: Config) -> Objective:
     """Return the objective that the settings name."""
     settings = config.objective
-    if settings.kind == "triplet":
-        if not config.negatives.soft:
-            raise ConfigError("negatives.soft = 0: a triplet needs a negative")
-        return Triplet(margin=settings.margin, similarity=settings.similarity or "neg_l2")
-    return Contrast(temperature=settings.temperature, similarity=settings.similarity or "cos", scope=settings.scope)
+    if settings.kind in ("triplet", "pairwise") and not config.negatives.soft:
+        raise ConfigError(f"negatives.soft = 0: the objective {settings.kind} needs a negative for each row")
+    if settings.kind in ("hardest", "retriever") and config.negatives.soft:
+        raise ConfigError(f"negatives.soft: the objective {settings.kind} looks at no drawn negatives; set it to 0")
+    if not settings.bimodal and not settings.unimodal:
+        raise ConfigError("objective.bimodal and objective.unimodal: both are 0")
+    similarity: Similarity = settings.similarity or _SIMILARITY.get(settings.kind, "neg_l2")
+    margin, temperature, mask_same = settings.margin, settings.temperature, settings.mask_same
+    make: dict[str, Callable[[], Objective]] = {
+        "triplet": lambda: Triplet(margin, similarity),
+        "pairwise": lambda: Pairwise(similarity),
+        "hardest": lambda: Hardest(margin, similarity, settings.chosen_by),
+        "contrast": lambda: Contrast(temperature, similarity, settings.scope, mask_same, settings.symmetric),
+        "retriever": lambda: Retriever(
+            settings.bimodal, settings.unimodal, settings.form, similarity, temperature, margin, mask_same
+        ),
+    }
+    return make[settings.kind]()
 
 
 def make_curriculum(config: Config, *, has_hard: bool) -> Curriculum:
@@ -140,6 +161,8 @@ def make_curriculum(config: Config, *, has_hard: bool) -> Curriculum:
         return Fixed({"soft": 1.0, "hard": 0.0})
     if settings.kind == "fixed":
         return Fixed({"soft": settings.soft, "hard": 1 - settings.soft}, warmup=settings.warmup)
+    if settings.kind == "decay":
+        return Decay(settings.half_life)
     if abs(sum(settings.bias) - 1) > 1e-9:  # noqa: PLR2004 - rounding
         raise ConfigError(f"curriculum.bias = {list(settings.bias)}: the shares must sum to 1")
     return sync(
@@ -160,25 +183,49 @@ def similarity_of(config: Config) -> Similarity:
 
 
 def mutants_of(
-    config: Config, pairs: Sequence[Pair], progress: Callable[[int, int], None] | None = None
-) -> MutantStore | None:
-    """Return the mutants of each pair's code; None where no rules or groups are asked for."""
-    settings = config.negatives
-    if not settings.rules and not settings.groups:
-        return None
+    pairs: Sequence[Pair],
+    rules: Iterable[str] = (),
+    groups: Iterable[str] = (),
+    *,
+    most: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> MutantStore:
+    """Return the mutants of each pair's code by some rules and groups, all rules where none is given.
+
+    Raises ``ConfigError`` for an unknown rule or group.
+    """
     try:
         return make_mutants(
             pairs,
-            rules=settings.rules or None,
-            groups=settings.groups,
-            most=settings.most,
-            seed=config.seed,
+            rules=tuple(rules) or None,
+            groups=tuple(groups),
+            most=most,
+            seed=seed,
             folder=cache_folder(),
             normalised=data.fingerprint,
             progress=progress,
         )
     except ValueError as error:
-        raise ConfigError(f"negatives: {error}") from None
+        raise ConfigError(str(error)) from None
+
+
+def named_rules(names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the rules that these are, or that are in the groups that these are; all rules without a name.
+
+    Raises ``ConfigError`` for what is neither a rule nor a group.
+    """
+    chosen: list[str] = []
+    for name in names:
+        try:
+            found = recipe((name,), (), "each", None, 0).rules
+        except ValueError as error:
+            try:
+                found = recipe(None, (name,), "each", None, 0).rules
+            except ValueError:
+                raise ConfigError(str(error)) from None
+        chosen += found
+    return tuple(dict.fromkeys(chosen)) or recipe(None, (), "each", None, 0).rules
 
 
 def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], None] | None = None) -> Parts:
@@ -187,7 +234,10 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
     Raises ``ModelError``, and ``ConfigError`` for an unknown rule or group.
     """
     pairs = sets.train
-    mutants = mutants_of(config, pairs, progress)
+    wanted = config.negatives
+    mutants = None
+    if wanted.rules or wanted.groups:
+        mutants = mutants_of(pairs, wanted.rules, wanted.groups, most=wanted.most, seed=config.seed, progress=progress)
     encoder = make_encoder(config, (text for pair in pairs for text in (pair.query, pair.code)), say)
     pools = [[one.code for one in mutants.candidates(i)] if mutants else [] for i in range(len(pairs))]
     texts = [("query", pair.query) for pair in pairs] + [("code", pair.code) for pair in pairs]

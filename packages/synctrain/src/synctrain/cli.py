@@ -13,6 +13,7 @@ import click
 
 from synctrain import __version__
 
+SIMILARITIES = ["cos", "dot", "neg_l2"]
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
@@ -23,15 +24,23 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--preset", default=None, help="Settings to begin with: best (the default), soft, sync.")
-@click.option("--config", "file", type=click.Path(dir_okay=False, path_type=Path), help="A TOML file of settings.")
+@click.option("--preset", default=None, help="Settings to begin with, such as sync; best by default.")
+@click.option(
+    "--config", "files", multiple=True, type=click.Path(dir_okay=False, path_type=Path), help="A TOML file of settings."
+)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="One setting, such as optim.rate=2e-5.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("run"), show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with the run in --out from its last checkpoint.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--show", is_flag=True, help="Print the settings as JSON and do nothing.")
 def fit(
-    preset: str | None, file: Path | None, settings: tuple[str, ...], out: Path, resume: bool, quiet: bool, show: bool
+    preset: str | None,
+    files: tuple[Path, ...],
+    settings: tuple[str, ...],
+    out: Path,
+    resume: bool,
+    quiet: bool,
+    show: bool,
 ) -> None:
     """Train a model on pairs of questions and code.
 
@@ -46,11 +55,11 @@ def fit(
         from synctrain import report, train  # keeps --help fast
 
         if resume:
-            if preset or file or settings:
+            if preset or files or settings:
                 raise click.UsageError("a resumed run keeps its settings: leave out --preset, --config and --set")
             chosen = train.settings_of(out)
         else:
-            chosen = configs.load(preset or (None if file else "best"), file, settings)
+            chosen = configs.load(preset or (None if files else "best"), files, settings)
         if show:
             click.echo(json.dumps(configs.plain(chosen), indent=2))
             return
@@ -70,9 +79,15 @@ def fit(
 @click.option("--data", "folders", multiple=True, required=True, help="A retrieval set (corpus, queries, qrels).")
 @click.option("--in-domain", multiple=True, help="Name of a set that the model was trained for.")
 @click.option("--convention", type=click.Choice(["standard", "paper_compat"]), default="standard", show_default=True)
-@click.option("--similarity", type=click.Choice(["cos", "dot", "neg_l2"]), default="cos", show_default=True)
+@click.option(
+    "--similarity", type=click.Choice(SIMILARITIES), help="The one that the model was trained for by default."
+)
 @click.option("--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default.")
-@click.option("--distractors", default=None, metavar="GROUP", help="Put mutants of this group of rules in the corpus.")
+@click.option(
+    "--distractors", multiple=True, metavar="NAME", help="Put mutants by this rule or group in the corpus, or by all."
+)
+@click.option("--without", multiple=True, metavar="NAME", help="Leave out the mutants by this rule or group.")
+@click.option("--most", type=click.IntRange(1), help="Mutants of one document, at most; all by default.")
 @click.option("--zero-shot", default=None, metavar="MODEL", help="Another model to measure beside it.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON.")
 def evaluate(
@@ -82,7 +97,9 @@ def evaluate(
     convention: Any,
     similarity: Any,
     max_length: int | None,
-    distractors: str | None,
+    distractors: tuple[str, ...],
+    without: tuple[str, ...],
+    most: int | None,
     zero_shot: str | None,
     output: Path | None,
 ) -> None:
@@ -95,7 +112,7 @@ def evaluate(
             folders,
             similarity=similarity,
             max_length=max_length,
-            distractors=distractors,
+            distractors=_distractors(distractors, without, most),
             progress=_progress(quiet=False),
         )
         report.show(report.table(found.results, in_domain, convention=convention, mutants=found.among or None))
@@ -106,12 +123,88 @@ def evaluate(
             report.write_json(output, found.record())
 
 
+def _distractors(names: tuple[str, ...], without: tuple[str, ...], most: int | None) -> Any:
+    """Return which mutants are wanted, None for none."""
+    from synctrain.measure import Distractors  # keeps --help fast
+
+    if not names:
+        if without or most:
+            raise click.UsageError("--without and --most go with --distractors")
+        return None
+    return Distractors(() if "all" in names else names, without, most)
+
+
+@main.command()
+@click.option("--encoder", default="auto", show_default=True, help="What all rows begin with.")
+@click.option("--train", "train_on", multiple=True, required=True, help="Pairs: a file, a folder, hf:NAME.")
+@click.option("--test", "test_on", multiple=True, required=True, help="A retrieval set (corpus, queries, qrels).")
+@click.option("--row", "rows", multiple=True, help="A preset, or NAME=FILE.toml; all baselines by default.")
+@click.option("--seed", "seeds", multiple=True, type=click.IntRange(0), help="One run a seed; 0, 1 and 2 by default.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of all rows: optim.steps=130.")
+@click.option("--against", default=None, help="The row to test against; the first one by default.")
+@click.option("--in-domain", multiple=True, help="Name of a set; those in folders trained on by default.")
+@click.option("--distractors", default="sync", show_default=True, help="A rule or group; all others are a column, too.")
+@click.option("--most", type=click.IntRange(1), help="Mutants of one document, at most; all by default.")
+@click.option("--documents", type=click.IntRange(1), help="Cut larger test sets to so many documents.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("baselines"), show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the table as JSON, too.")
+def baselines(
+    encoder: str,
+    train_on: tuple[str, ...],
+    test_on: tuple[str, ...],
+    rows: tuple[str, ...],
+    seeds: tuple[int, ...],
+    settings: tuple[str, ...],
+    against: str | None,
+    in_domain: tuple[str, ...],
+    distractors: str,
+    most: int | None,
+    documents: int | None,
+    out: Path,
+    output: Path | None,
+) -> None:
+    """Train recipes at equal steps and seeds and print one table: MRR, and accuracy among mutants.
+
+    Every run stays in --out with its measures: the same command goes on where it was stopped, and adds rows or seeds.
+    """
+    with _errors():
+        from synctrain import baselines as protocol  # keeps --help fast
+        from synctrain import report  # keeps --help fast
+
+        chosen = rows or protocol.ROWS
+        recipes, common = protocol.plan(
+            chosen,
+            train_on=train_on,
+            test_on=test_on,
+            encoder=encoder,
+            settings=settings,
+            seeds=tuple(dict.fromkeys(seeds)) or (0, 1, 2),
+            against=against or chosen[0].partition("=")[0],
+            in_domain=in_domain or None,
+            distractors=distractors,
+            most=most,
+            documents=documents,
+            say=_say,
+            progress=_progress(quiet=False),
+        )
+        try:
+            compared = protocol.run(recipes, common, out, _say)
+        except protocol.StoppedError as stopped:
+            _say(str(stopped))
+            sys.exit(130)
+        report.show(compared.table())
+        if output:
+            report.write_json(output, compared.record())
+
+
 @main.command()
 @click.argument("model")
 @click.option("--data", "files", multiple=True, required=True, help="Pairs: a file, a folder, hf:NAME.")
 @click.option("--rule", "rules", multiple=True, help="A rule of astmut.")
 @click.option("--group", "groups", multiple=True, help="A group of rules; sync where neither is given.")
-@click.option("--similarity", type=click.Choice(["cos", "dot", "neg_l2"]), default="cos", show_default=True)
+@click.option(
+    "--similarity", type=click.Choice(SIMILARITIES), help="The one that the model was trained for by default."
+)
 @click.option("--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default.")
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A Parquet file.")
 def mine(
@@ -167,7 +260,9 @@ def harvest(targets: tuple[str, ...], output: Path, tests: bool) -> None:
 @click.argument("tree")
 @click.argument("query")
 @click.option("-k", "count", type=click.IntRange(1), default=5, show_default=True, help="Answers.")
-@click.option("--similarity", type=click.Choice(["cos", "dot", "neg_l2"]), default="cos", show_default=True)
+@click.option(
+    "--similarity", type=click.Choice(SIMILARITIES), help="The one that the model was trained for by default."
+)
 @click.option("--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def search(model: str, tree: str, query: str, count: int, similarity: Any, max_length: int | None, form: str) -> None:

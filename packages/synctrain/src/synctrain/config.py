@@ -88,15 +88,21 @@ class Negatives:
     sampling: Literal["softmax", "uniform", "top1"] = "softmax"
     beta: Size = 0.01
     """Factor of the scores in the softmax (paper: 0.01 for CodeBERT, 0.0001 for UniXcoder)."""
+    source: Literal["static", "in_batch"] = "static"
+    """Soft negatives are drawn once for each pair (paper), or anew from the batch's other answers (released code)."""
+    single: Literal["use", "soft"] = "use"
+    """Code with a single mutant takes it (paper), or a soft negative instead (released code)."""
 
 
 @dataclass(frozen=True, config=_STRICT)
 class Curriculum:
     """How often negatives are hard."""
 
-    kind: Literal["mastering", "fixed"] = "mastering"
+    kind: Literal["mastering", "fixed", "decay"] = "mastering"
     soft: Share = 0.75
-    """The fixed share of soft negatives: 1 is soft, 0 hard, 0.5 random."""
+    """The share of soft negatives of fixed: 1 is soft, 0 hard, 0.5 random."""
+    half_life: Positive = 100.0
+    """Of decay: steps after which half of the negatives are hard (released code: four fifths of all steps)."""
     warmup: Whole = 100
     """Steps with soft negatives only."""
     window: Count = 20
@@ -113,13 +119,28 @@ class Curriculum:
 class Objective:
     """What is made small."""
 
-    kind: Literal["triplet", "contrast"] = "triplet"
+    kind: Literal["triplet", "contrast", "hardest", "retriever", "pairwise"] = "triplet"
+    """``hardest`` is DNS, ``retriever`` CodeRetriever, ``pairwise`` binary cross-entropy (Eq. 5)."""
     margin: Size = 1.0
+    """Of triplet, hardest, and retriever's form triplet."""
     similarity: Literal["dot", "cos", "neg_l2"] | None = None
-    """None is neg_l2 for triplets, cos for contrast; retrieval ranks by the same."""
+    """None is cos for contrast, dot for pairwise, neg_l2 for the others; retrieval ranks by the same."""
     temperature: Positive = 0.05
+    """Of contrast and retriever (Eq. 3 and 4: 1)."""
     scope: Literal["own", "all"] = "own"
-    """Whether a query is told from its own mutants alone, or from all in the batch."""
+    """Of contrast: whether a query is told from its own mutants alone, or from all in the batch."""
+    symmetric: bool = False
+    """Of contrast: code is told from other queries, too."""
+    mask_same: bool = True
+    """Of contrast and retriever: other right answers in the batch do not count as wrong (released code: they do)."""
+    chosen_by: Literal["dot", "cos", "neg_l2"] | None = None
+    """Of hardest: what the negative is chosen by, if not by ``similarity`` (released code: dot)."""
+    bimodal: Size = 1.0
+    """Of retriever: weight of query to code."""
+    unimodal: Size = 1.0
+    """Of retriever: weight of code to other code of the same intent."""
+    form: Literal["contrast", "triplet"] = "contrast"
+    """Of retriever."""
     accuracy_margin: Size = 0.0
     """By how much a triplet must be right to count as mastered (paper 0, released code 1)."""
 
@@ -183,25 +204,34 @@ def presets() -> dict[str, str]:
     return {name: found[name].read_text("utf-8") for name in sorted(found)}
 
 
-def load(preset: str | None = None, file: Path | None = None, settings: Iterable[str] = ()) -> Config:
-    """Return the settings of a preset, changed by a TOML file, changed by ``a.b=c`` settings.
+def load(preset: str | None = None, files: Iterable[Path] = (), settings: Iterable[str] = ()) -> Config:
+    """Return the settings of a preset, changed by TOML files one after the other, changed by ``a.b=c`` settings.
+
+    A file may begin with ``preset = "NAME"``, which is taken where ``preset`` is None.
 
     Raises ``ConfigError``: an unknown preset or setting (with the nearest known), a wrong type, a broken file.
     """
+    trees = [_read(file) for file in files]
+    named = [name for tree in trees if (name := tree.pop("preset", None)) is not None]
     tree: dict[str, Any] = {}
-    if preset is not None:
+    for name in [preset] if preset is not None else named[-1:]:
         known = presets()
-        if preset not in known:
-            raise ConfigError(f"no preset named {preset!r}{_near(preset, known)}")
-        _merge(tree, tomllib.loads(known[preset]))
-    if file is not None:
-        try:
-            _merge(tree, tomllib.loads(file.read_text("utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"{file}: {error}") from None
+        if name not in known:
+            raise ConfigError(f"no preset named {name!r}{_near(str(name), known)}")
+        _merge(tree, tomllib.loads(known[name]))
+    for other in trees:
+        _merge(tree, other)
     for setting in settings:
         _merge(tree, _setting(setting))
     return of(tree)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        tree: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{file}: {error}") from None
+    return tree
 
 
 def of(tree: Mapping[str, Any]) -> Config:

@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,17 +14,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from accelerate import Accelerator
-from numpy.typing import NDArray
 from torch import Tensor
 
 from synctrain import checkpoint
 from synctrain.config import Config, plain
+from synctrain.draw import Drawn, draw
+from synctrain.encoders import mark
 from synctrain.log import Log
-from synctrain.negatives import choose
+from synctrain.negatives import Partners
 from synctrain.objectives import outcome, right
 from synctrain.order import Order
 from synctrain.parts import Material, Numbers, Parts
-from synctrain.types import Embedded
+from synctrain.types import Embedded, Similarity
 
 
 class TrainingError(RuntimeError):
@@ -38,16 +39,6 @@ class Ended(NamedTuple):
     interrupted: bool
     best: float
     best_step: int
-
-
-class Drawn(NamedTuple):
-    """The negatives of a batch: for each the row that it is for, its text, and whether it is hard."""
-
-    row: Numbers
-    text: Numbers
-    hard: NDArray[np.bool_]
-    fallback: int  # hard ones asked for, of code without mutants
-    divergence: float
 
 
 def steps_of(config: Config, rows: int, processes: int) -> int:
@@ -89,6 +80,7 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
     if rows < world:
         raise TrainingError(f"{rows} rows for {world} processes: each needs at least one")
     run = {"rows": rows, "processes": world}
+    partners = Partners(material.intent, material.twin) if objective.partners else None
 
     trained = [parameter for parameter in parts.encoder.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=optim.rate, eps=optim.eps, weight_decay=optim.weight_decay)
@@ -143,10 +135,13 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                 drawn = draw(parts, config, pairs, block, chance)
                 texts = np.concatenate([material.query[pairs], material.code[pairs], drawn.text])
                 unique, where = np.unique(texts, return_inverse=True)
+                if partners is not None:  # never merged: code that is its own partner is to be dropped out anew
+                    where = np.concatenate([where, len(unique) + np.arange(len(pairs))])
+                    unique = np.concatenate([unique, material.code[partners.draw(pairs, chance)]])
                 with accelerator.accumulate(model):
                     with accelerator.autocast():
                         vectors = model(parts.store.gather(unique))
-                    embedded = _embedded(vectors, where, material, pairs, drawn)
+                    embedded = _embedded(vectors, where, drawn)
                     loss = objective(embedded)
                     correct = right(embedded, objective.similarity, config.objective.accuracy_margin)
                     seen += _seen(loss.value, outcome(correct, embedded.hard), drawn, encoder, stop=asked())
@@ -199,83 +194,29 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                     log.write(step, measures, event="validation")
                     if measures[parts.validate.primary] > best:
                         best, best_step = measures[parts.validate.primary], step
-                        keep(encoder, out / "model")
+                        keep(encoder, out / "model", objective.similarity)
                 accelerator.wait_for_everyone()
             if saves:
                 save(step)
     if main and parts.validate is None:
-        keep(encoder, out / "model")
+        keep(encoder, out / "model", objective.similarity)
     return Ended(step, stopped, best, best_step)
 
 
-def draw(parts: Parts, config: Config, pairs: Numbers, block: Numbers, chance: np.random.Generator) -> Drawn:
-    """Draw the negatives of a batch: ``per_row`` for each row, each by its own coin.
-
-    A hard one of code without mutants falls back to the soft one and is counted; a soft one that does not exist (all
-    other pairs have the same intent) is left out.
-    """
-    settings, material = config.negatives, parts.material
-    per_row = min(settings.per_row, material.soft.shape[1])
-    row = np.repeat(np.arange(len(pairs)), per_row)
-    pair = pairs[row]
-    column = np.repeat(block * per_row, per_row) + np.tile(np.arange(per_row), len(pairs))
-    soft = material.soft[pair, column]
-    text = np.where(soft >= 0, material.code[soft], -1)
-    share = dict(zip(parts.curriculum.tasks, parts.curriculum.shares(), strict=True))["soft"]
-    asked = chance.random(len(row)) >= share
-    pools = [_pool(material.pool.of(int(pair[slot])), settings.pool, chance) for slot in np.flatnonzero(asked)]
-    scores: Sequence[Any] = [np.zeros(len(one)) for one in pools]
-    if settings.sampling != "uniform" and any(len(one) > 1 for one in pools):
-        scores = _scores(parts, material.query[pair[asked]], pools)
-    picked = choose(scores, settings.beta, chance, sampling=settings.sampling)
-    hard = np.zeros(len(row), dtype=bool)
-    for slot, pool, pick in zip(np.flatnonzero(asked), pools, picked.picks, strict=True):
-        if pick >= 0:
-            text[slot], hard[slot] = pool[pick], True
-    there = text >= 0
-    fallback = sum(pick < 0 for pick in picked.picks)
-    return Drawn(row[there], text[there], hard[there], fallback, picked.divergence)
-
-
-def _pool(candidates: Numbers, most: int, chance: np.random.Generator) -> Numbers:
-    """Return candidates, at most so many."""
-    if most and len(candidates) > most:
-        return chance.choice(candidates, most, replace=False)
-    return candidates
-
-
-def _scores(parts: Parts, queries: Numbers, pools: Sequence[Numbers]) -> list[NDArray[np.float64]]:
-    """Return the dot product of each query with each of its candidates, under the present weights, without dropout.
-
-    All different texts are encoded together, once (SYNC, section 3.2; specification 1.5).
-    """
-    unique, where = np.unique(np.concatenate([queries, *pools]), return_inverse=True)
-    parts.encoder.eval()
-    with torch.no_grad():
-        vectors = parts.encoder(parts.store.gather(unique)).float()
-        owner = np.repeat(np.arange(len(queries)), [len(pool) for pool in pools])
-        left = vectors[torch.from_numpy(where[owner]).to(vectors.device)]
-        other = vectors[torch.from_numpy(where[len(queries) :]).to(vectors.device)]
-        found = (left * other).sum(-1).cpu().double().numpy()
-    parts.encoder.train()
-    # Broken weights score all alike, so that the loss says it, with its step and its rows.
-    found = np.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.split(found, np.cumsum([len(pool) for pool in pools])[:-1])
-
-
-def _embedded(vectors: Tensor, where: Numbers, material: Material, pairs: Numbers, drawn: Drawn) -> Embedded:
-    """Return the batch as an objective sees it."""
-    device, count = vectors.device, len(pairs)
-    at = torch.from_numpy(where).to(device)
-    intent, twin = material.intent[pairs], material.twin[pairs]
-    same = (intent[:, None] == intent[None, :]) | (twin[:, None] == twin[None, :])
+def _embedded(vectors: Tensor, where: Numbers, drawn: Drawn) -> Embedded:
+    """Return the batch as an objective sees it: queries, positives, negatives, and partners where there are any."""
+    device, count, negatives = vectors.device, len(drawn.same), len(drawn.text)
+    found = vectors[torch.from_numpy(where).to(device)]
+    sizes = [count, count, negatives, len(found) - 2 * count - negatives]
+    query, positive, negative, partner = torch.split(found, sizes)
     return Embedded(
-        query=vectors[at[:count]],
-        positive=vectors[at[count : 2 * count]],
-        negative=vectors[at[2 * count :]],
+        query=query,
+        positive=positive,
+        negative=negative,
         row=torch.from_numpy(drawn.row).to(device),
         hard=torch.from_numpy(drawn.hard).to(device),
-        same=torch.from_numpy(same).to(device),
+        same=torch.from_numpy(drawn.same).to(device),
+        partner=partner if len(partner) else None,
     )
 
 
@@ -308,9 +249,14 @@ def _factor(config: Config, step: int, total: int) -> float:
     return 1.0
 
 
-def keep(encoder: Any, place: Path) -> None:
-    """Write the model so that it is there whole or not at all."""
-    checkpoint.write_folder(place, encoder.save)
+def keep(encoder: Any, place: Path, similarity: Similarity) -> None:
+    """Write the model, and how its vectors are compared, so that it is there whole or not at all."""
+
+    def save(folder: Path) -> None:
+        encoder.save(folder)
+        mark(folder, similarity)
+
+    checkpoint.write_folder(place, save)
 
 
 def _rows(material: Material, pairs: Numbers) -> str:

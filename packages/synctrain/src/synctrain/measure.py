@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from synctrain import data, encoders
-from synctrain.build import cache_folder
+from synctrain.build import cache_folder, mutants_of, named_rules
 from synctrain.config import ConfigError
 from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Results, evaluate
 from synctrain.evaluate.search import Entry, Hit, Index
-from synctrain.negatives import MutantStore, make_mutants
+from synctrain.negatives import MutantStore
 from synctrain.types import Candidate, DataError, Embed, Pair, RetrievalSet, Similarity
 
 Progress = Callable[[int, int], None]
@@ -27,7 +27,7 @@ class Measured:
 
     results: dict[str, Results]
     among: dict[str, dict[str, mutants.Among]] = field(default_factory=dict)
-    similarity: str = "cos"
+    similarity: dict[str, str] = field(default_factory=dict)
 
     def record(self) -> dict[str, Any]:
         """Return all of it as JSON holds it."""
@@ -52,9 +52,9 @@ def measure(
     models: Mapping[str, str | None],
     folders: Sequence[str],
     *,
-    similarity: Similarity = "cos",
+    similarity: Similarity | None = None,
     max_length: int | None = None,
-    distractors: str | None = None,
+    distractors: Distractors | None = None,
     progress: Progress | None = None,
 ) -> Measured:
     """Measure models on retrieval sets.
@@ -62,9 +62,9 @@ def measure(
     Args:
         models: by the name of its row, what loads the model; None is BM25.
         folders: retrieval sets.
-        similarity: how vectors are compared.
+        similarity: how vectors are compared; None is what each model was trained for.
         max_length: tokens of a text, at most; None is what the model was trained with.
-        distractors: a group of astmut's rules; mutants of relevant documents then stand in the corpus too.
+        distractors: whose mutants of relevant documents then stand in the corpus too.
         progress: called with (done, all) while mutants are made.
 
     Raises:
@@ -72,6 +72,7 @@ def measure(
     """
     sets = [data.read_retrieval(folder) for folder in folders]
     beside = {one.name: distractors_of(one, distractors, progress) for one in sets} if distractors else {}
+    near: dict[str, str] = {}
     results: dict[str, Results] = {}
     among: dict[str, dict[str, mutants.Among]] = {}
     for row, name in models.items():
@@ -79,24 +80,50 @@ def measure(
             results[row] = bm25.evaluate(sets)
             continue
         embed = encoders.embedder(encoders.load(name, max_length=max_length))
+        by = similarity or encoders.similarity_of(name)
+        near[row] = by
         try:
-            results[row] = evaluate(embed, sets, similarity)
+            results[row] = evaluate(embed, sets, by)
             if distractors:
-                among[row] = {one.name: mutants.evaluate(embed, one, beside[one.name], similarity) for one in sets}
+                among[row] = {one.name: mutants.evaluate(embed, one, beside[one.name], by) for one in sets}
         except ValueError as error:
             if isinstance(error, DataError):
                 raise
             raise encoders.ModelError(f"{name}: {error}") from None
-    return Measured(results, among, similarity)
+    return Measured(results, among, near)
+
+
+@dataclass(frozen=True)
+class Distractors:
+    """Which mutants of relevant documents stand in a corpus.
+
+    Attributes:
+        names: rules of astmut and groups of them; none is all rules.
+        without: groups or rules that are left out: a model that was trained with them has seen the like.
+        most: mutants of a document, a seeded sample over its rules; None is all.
+    """
+
+    names: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    most: int | None = None
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The names of the rules. Raises ``ConfigError`` for an unknown rule or group, and where no rule is left."""
+        left_out = set(named_rules(self.without)) if self.without else set()
+        left = tuple(name for name in named_rules(self.names) if name not in left_out)
+        if not left:
+            raise ConfigError(f"no rule is left without {', '.join(self.without)}")
+        return left
 
 
 def distractors_of(
-    one: RetrievalSet, group: str | None = None, progress: Progress | None = None, *, rules: Sequence[str] = ()
+    one: RetrievalSet, which: Distractors, progress: Progress | None = None
 ) -> dict[str, list[Candidate]]:
-    """Return the mutants, by a group of rules or some rules, of all documents that are relevant to a query, by id."""
+    """Return mutants of all documents that are relevant to a query, by id."""
     wanted = sorted({document for documents in one.relevant.values() for document in documents})
     pairs = [Pair(name, "", one.documents[name], name) for name in wanted]
-    made = _mutants(pairs, rules, (group,) if group else (), progress)
+    made = mutants_of(pairs, which.rules, most=which.most, progress=progress)
     return {name: found for i, name in enumerate(wanted) if (found := made.candidates(i))}
 
 
@@ -107,7 +134,7 @@ def mine(
     *,
     rules: Sequence[str] = (),
     groups: Sequence[str] = ("sync",),
-    similarity: Similarity = "cos",
+    similarity: Similarity | None = None,
     max_length: int | None = None,
     progress: Progress | None = None,
 ) -> int:
@@ -125,14 +152,14 @@ def mine(
     except ImportError:
         raise ConfigError("mine writes Parquet: pip install 'synctrain[parquet]'") from None
     pairs = [pair for file in files for pair in data.read_pairs(file)]
-    made = _mutants(pairs, rules, groups, progress)
+    made = mutants_of(pairs, rules, groups, progress=progress)
     embed = encoders.embedder(encoders.load(model, max_length=max_length))
     text, number = pa.string(), pa.float32()
     names = {"id": text, "query": text, "code": text, "mutant": text, "rule": text, "score": number, "positive": number}
     part, count = output.with_name(f".{output.name}.part"), 0
     try:
         with pq.ParquetWriter(part, pa.schema(list(names.items()))) as writer:
-            for rows in _scored(pairs, made, embed, similarity):
+            for rows in _scored(pairs, made, embed, similarity or encoders.similarity_of(model)):
                 columns = [pa.array(column, kind) for column, kind in zip(rows, names.values(), strict=True)]
                 writer.write_table(pa.table(columns, names=list(names)))
                 count += len(rows[0])
@@ -166,7 +193,7 @@ def search(
     query: str,
     k: int = 5,
     *,
-    similarity: Similarity = "cos",
+    similarity: Similarity | None = None,
     max_length: int | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Hit]:
@@ -180,7 +207,8 @@ def search(
     left_out = data.Skipped()
     entries = list(_entries(tree, left_out))
     name = _named(encoder)
-    key = hashlib.blake2b(f"{name} {similarity}".encode(), digest_size=16)
+    by = similarity or encoders.similarity_of(model)
+    key = hashlib.blake2b(f"{name} {by}".encode(), digest_size=16)
     for entry in entries:
         key.update(f"{entry.path} {entry.first} {entry.name} {len(entry.code)} {entry.code}".encode())
     folder = cache_folder() / f"index-{key.hexdigest()}"
@@ -188,7 +216,7 @@ def search(
         index = Index.load(folder, embed, model=name)
     except DataError:
         say(f"reading {len(entries):,} functions of {tree}, once")
-        index = Index.build(entries, embed, model=name, similarity=similarity)
+        index = Index.build(entries, embed, model=name, similarity=by)
         try:
             index.save(folder)
         except OSError as error:
@@ -218,20 +246,3 @@ def _named(encoder: Any) -> str:
         found.update(name.encode())
         found.update(tensor.cpu().contiguous().numpy().tobytes())
     return found.hexdigest()
-
-
-def _mutants(
-    pairs: Sequence[Pair], rules: Sequence[str], groups: Sequence[str], progress: Progress | None
-) -> MutantStore:
-    """Return the mutants of pairs. Raises ``ConfigError`` for an unknown rule or group."""
-    try:
-        return make_mutants(
-            pairs,
-            rules=rules or None,
-            groups=groups,
-            folder=cache_folder(),
-            normalised=data.fingerprint,
-            progress=progress,
-        )
-    except ValueError as error:
-        raise ConfigError(str(error)) from None

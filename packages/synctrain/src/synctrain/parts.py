@@ -58,6 +58,12 @@ class Material:
     soft: Numbers  # (pairs, k) numbers of pairs, -1 where there is none
     pool: Pool
 
+    def same(self, pairs: Numbers) -> NDArray[np.bool_]:
+        """Return whose code answers whose query, of the same intent or the same code: (n, n), true at i == j."""
+        intent, twin = self.intent[pairs], self.twin[pairs]
+        answers: NDArray[np.bool_] = (intent[:, None] == intent[None, :]) | (twin[:, None] == twin[None, :])
+        return answers
+
 
 @dataclass(frozen=True)
 class Parts:

@@ -16,6 +16,7 @@ from rich.text import Text
 from synctrain.evaluate.metrics import NAMES, Convention
 from synctrain.evaluate.mutants import Among
 from synctrain.evaluate.retrieval import Results, averages
+from synctrain.evaluate.twin import RULE
 from synctrain.files import write
 
 SHOWN: Mapping[Convention, tuple[str, ...]] = {
@@ -87,6 +88,12 @@ def rules(separations: Mapping[str, Among], title: str | None = None) -> Table:
         totals = [one[rule].total for one in shares.values() if rule in one]
         values = {model: one[rule].value for model, one in shares.items() if rule in one}
         laid.add_row(Text(rule or "(none)"), str(max(totals)), *(_cell(values, model) for model in separations))
+    twins = {model: among.twin for model, among in separations.items() if among.twin.total}
+    if twins:
+        total = str(max(twin.total for twin in twins.values()))
+        laid.add_row(
+            Text(RULE), total, *(Text(f"{100 * twins[m].value:.1f}" if m in twins else "-") for m in separations)
+        )
     return laid
 
 

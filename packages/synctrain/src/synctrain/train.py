@@ -8,7 +8,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import PartialState
@@ -19,6 +19,7 @@ from synctrain.config import Config, ConfigError, of, plain
 from synctrain.evaluate import bm25
 from synctrain.evaluate.retrieval import Results, Row, evaluate
 from synctrain.loop import Ended, fit
+from synctrain.parts import Parts
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]
@@ -56,21 +57,8 @@ def train(
     Raises:
         RunError, ConfigError, DataError, ModelError, TrainingError, CheckpointError: each with one clear message.
     """
-    state = _processes()
+    state, sets, parts = prepare(config, out, resume=resume, say=say, progress=progress)
     main = state.is_main_process
-    _may_begin(config, out, resume=resume)
-    state.wait_for_everyone()
-    tell = say if main else _nothing
-    sets = build.read_sets(config, tell)
-    left_out = build.explained(sets.left_out)
-    if left_out:
-        tell(f"left out: {left_out}")
-    with state.main_process_first():
-        parts = build.build(config, sets, tell, progress)
-    if main and not resume:
-        # Only now: a folder whose run could not begin, for a file that is not there, say, is no run.
-        out.mkdir(parents=True, exist_ok=True)
-        report.write_json(out / SETTINGS, plain(config))
     measured = ([sets.held_out] if sets.held_out else []) + sets.tests
     similarity = parts.objective.similarity
     before: dict[str, Any] = {}
@@ -87,7 +75,7 @@ def train(
         )
     if not measured:
         return Outcome(ended, verdict="nothing was held out, so nothing says whether the model got better")
-    best = encoders.load(str(out / MODEL), **_form(config))
+    best = encoders.load(str(out / MODEL), **form_of(config))
     after = evaluate(encoders.embedder(best), measured, similarity)
     rows = {"BM25": bm25.evaluate(measured), "before": _results(before), "after": after}
     in_domain = [HELD_OUT] if sets.held_out else []
@@ -109,6 +97,34 @@ def train(
         },
     )
     return Outcome(ended, report.table(rows, in_domain, measures=("mrr", "recall@5")), verdict)
+
+
+class Prepared(NamedTuple):
+    """A run that can begin: what processes there are (accelerate's state), its data, and what it is made of."""
+
+    state: Any
+    sets: build.Sets
+    parts: Parts
+
+
+def prepare(config: Config, out: Path, *, resume: bool, say: Say, progress: Progress | None = None) -> Prepared:
+    """Read the data of a run, build its parts, and write its settings into its folder. Arguments as of ``train``."""
+    state = _processes()
+    main = state.is_main_process
+    _may_begin(config, out, resume=resume)
+    state.wait_for_everyone()
+    tell = say if main else _nothing
+    sets = build.read_sets(config, tell)
+    left_out = build.explained(sets.left_out)
+    if left_out:
+        tell(f"left out: {left_out}")
+    with state.main_process_first():
+        parts = build.build(config, sets, tell, progress)
+    if main and not resume:
+        # Only now: a folder whose run could not begin, for a file that is not there, say, is no run.
+        out.mkdir(parents=True, exist_ok=True)
+        report.write_json(out / SETTINGS, plain(config))
+    return Prepared(state, sets, parts)
 
 
 def _processes() -> Any:
@@ -148,7 +164,7 @@ def settings_of(out: Path) -> Config:
         raise RunError(f"{out / SETTINGS}: {error}") from None
 
 
-def _form(config: Config) -> dict[str, Any]:
+def form_of(config: Config) -> dict[str, Any]:
     """Return how texts are written for the model, which its folder does not hold for all models."""
     settings = config.encoder
     return {

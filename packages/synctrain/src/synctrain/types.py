@@ -134,6 +134,11 @@ class Objective(Protocol):
         """The measure that the vectors are trained for, and are to be ranked by."""
         ...
 
+    @property
+    def partners(self) -> bool:
+        """Whether it looks at ``Embedded.partner``."""
+        ...
+
     def __call__(self, embedded: Embedded) -> Loss:
         """Return the loss of a batch."""
         ...

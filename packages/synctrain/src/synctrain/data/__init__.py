@@ -4,7 +4,7 @@ from synctrain.data.compare import fingerprint, normalised, normalised_query
 from synctrain.data.functions import Function, functions
 from synctrain.data.harvest import Harvest, Harvested, Limits, harvest
 from synctrain.data.pairs import read_pairs
-from synctrain.data.retrieval import read_retrieval
+from synctrain.data.retrieval import digest, fewer, read_retrieval
 from synctrain.data.rows import Skipped
 from synctrain.data.split import Split, retrieval_of, split, without_leaks
 from synctrain.data.trees import Module, modules, read_source
@@ -18,6 +18,8 @@ __all__ = [
     "Module",
     "Skipped",
     "Split",
+    "digest",
+    "fewer",
     "fingerprint",
     "functions",
     "harvest",

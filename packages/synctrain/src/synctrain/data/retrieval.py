@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import blake2b
 from pathlib import Path
 
 from synctrain.data.rows import Row, Skipped, is_text, lines, rows
@@ -62,6 +65,24 @@ def read_retrieval(path: str | Path, split: str | None = None, *, skipped: Skipp
         documents=documents,
         relevant={key: frozenset(relevant[key]) for key in kept},
     )
+
+
+def fewer(one: RetrievalSet, most: int) -> RetrievalSet:
+    """Return a set with at most so many documents: all relevant ones, and of the others those of the smallest hashes.
+
+    The choice depends on ids alone, so it is the same everywhere; other documents than ``most`` may only be added.
+    """
+    needed = {name for names in one.relevant.values() for name in names}
+    others = sorted(one.documents.keys() - needed, key=lambda name: blake2b(name.encode()).digest())
+    kept = needed.union(others[: max(0, most - len(needed))])
+    return replace(one, documents={name: text for name, text in one.documents.items() if name in kept})
+
+
+def digest(one: RetrievalSet) -> str:
+    """Return a hash of all that a set holds: equal for sets that measure the same."""
+    told = [list(one.queries.items()), list(one.documents.items())]
+    judged = [[query, sorted(names)] for query, names in one.relevant.items()]
+    return blake2b(json.dumps([*told, judged]).encode(), digest_size=16).hexdigest()
 
 
 def _qrels(folder: Path, split: str | None) -> Path:

@@ -3,7 +3,20 @@
 from synctrain.encoders.bow import Bow, train_tokenizer
 from synctrain.encoders.embed import embedder
 from synctrain.encoders.find import MINILM, find, load
+from synctrain.encoders.similarity import mark, similarity_of
 from synctrain.encoders.store import TokenStore
 from synctrain.encoders.transformer import ModelError, Transformer
 
-__all__ = ["MINILM", "Bow", "ModelError", "TokenStore", "Transformer", "embedder", "find", "load", "train_tokenizer"]
+__all__ = [
+    "MINILM",
+    "Bow",
+    "ModelError",
+    "TokenStore",
+    "Transformer",
+    "embedder",
+    "find",
+    "load",
+    "mark",
+    "similarity_of",
+    "train_tokenizer",
+]

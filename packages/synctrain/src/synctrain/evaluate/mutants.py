@@ -1,7 +1,7 @@
 """Whether a model tells code from its own mutants: accuracy by rule, retrieval among mutants, the hardest rules.
 
-The caller brings the mutants, made by any rules. A re-formatted twin that means the same, given as a `Candidate` under
-a rule name of its own, is the control for surface cues: its accuracy should be about that of a coin.
+The caller brings the mutants, made by any rules. A re-formatted twin that means the same is the control for surface
+cues: its accuracy should be about that of a coin.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 
 from synctrain.evaluate.ranking import pair_scores
 from synctrain.evaluate.retrieval import Once, Row, compare, measure
+from synctrain.evaluate.twin import RULE, reformatted
 from synctrain.types import Candidate, DataError, Embed, Pair, RetrievalSet, Similarity
 
 Mutants = Mapping[str, Sequence[Candidate]]
@@ -52,6 +53,7 @@ class Among:
     row: Row
     accuracy: Separation
     added: int  # mutants that were put into the corpus
+    twin: Share  # how often code outscores itself re-formatted, over (query, code) pairs: the control
 
 
 class _Case(NamedTuple):
@@ -88,7 +90,21 @@ def evaluate(
     enlarged = with_mutants(one, mutants)
     once = Once(embed)
     row = measure(enlarged, compare(once, enlarged, similarity, device))
-    return Among(row, accuracy(once, one, mutants, similarity), len(enlarged.documents) - len(one.documents))
+    added = len(enlarged.documents) - len(one.documents)
+    return Among(row, accuracy(once, one, mutants, similarity), added, control(once, one, similarity))
+
+
+def control(embed: Embed, one: RetrievalSet, similarity: Similarity = "cos") -> Share:
+    """Measure how often relevant documents outscore a re-formatted twin that means the same.
+
+    A model that goes by what code does, and knows no better, is right as often as a coin; one that prefers the look of
+    the code that people write, or of its training data, shows it here. Documents without a twin do not count.
+    """
+    wanted = sorted({name for names in one.relevant.values() for name in names})
+    texts = {name: other for name in wanted if (other := reformatted(one.documents[name])) is not None}
+    if not texts:
+        return Share(0, 0)
+    return accuracy(embed, one, {name: [Candidate(text, RULE)] for name, text in texts.items()}, similarity).overall
 
 
 def with_mutants(one: RetrievalSet, mutants: Mutants) -> RetrievalSet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -29,6 +29,8 @@ class Contrast:
 
     Parts: ``code``, query to code; with ``symmetric`` also ``query``, code to query.
     """
+
+    partners: ClassVar[bool] = False
 
     temperature: float = 0.05
     similarity: Similarity = "cos"

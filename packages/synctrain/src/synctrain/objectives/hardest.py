@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -27,6 +28,8 @@ class Hardest:
 
     Parts: ``found``, the share of rows with a negative.
     """
+
+    partners: ClassVar[bool] = False
 
     margin: float = 1.0
     similarity: Similarity = "neg_l2"

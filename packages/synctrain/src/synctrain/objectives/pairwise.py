@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch.nn.functional import softplus
@@ -19,6 +20,8 @@ class Pairwise:
 
     Parts: ``positive`` and ``negative``, the mean over each kind, 0 where there is none.
     """
+
+    partners: ClassVar[bool] = False
 
     similarity: Similarity = "dot"
 

@@ -56,6 +56,11 @@ class Retriever:
         check_temperature(self.temperature)
         check_margin(self.margin)
 
+    @property
+    def partners(self) -> bool:
+        """Whether a batch needs partners."""
+        return self.unimodal > 0
+
     def __call__(self, embedded: Embedded) -> Loss:
         """Return the loss of a batch.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ class Triplet:
 
     Parts: ``soft`` and ``hard``, the mean over negatives of that kind, 0 where there is none.
     """
+
+    partners: ClassVar[bool] = False
 
     margin: float = 1.0
     similarity: Similarity = "neg_l2"

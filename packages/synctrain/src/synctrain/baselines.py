@@ -1,0 +1,366 @@
+"""Recipes side by side under one protocol: the same pairs, steps and seeds, the same measures, one table.
+
+Every run is kept in a folder of its own with its measures, so that a comparison which was stopped goes on where it
+was; what is there is never measured twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from synctrain import build, data, encoders, loop, measure, report, train
+from synctrain.config import Config, load, plain
+from synctrain.evaluate import bm25, mutants
+from synctrain.evaluate.retrieval import Results, Row, averages, evaluate
+from synctrain.evaluate.significance import Difference, compare
+from synctrain.types import Embed, RetrievalSet, Similarity
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int], None]
+MEASURES = "measures.json"
+BM25, ZERO_SHOT = "BM25", "zero-shot"
+SIGNIFICANT = 0.05
+
+
+class StoppedError(RuntimeError):
+    """A comparison that was stopped and can go on."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the models of a row come about.
+
+    Attributes:
+        name: of the row.
+        about: what it depends on besides the seed, as JSON holds it: measures of another ``about`` are refused.
+        make: (seed, empty folder or one with an unfinished run) -> where the model is; called once a seed.
+        similarity: by which it is measured; None is what its folder says.
+        seeds: whether chance plays a part in it; a row without seeds is measured once.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    make: Callable[[int, Path], str]
+    similarity: Similarity | None = None
+    seeds: bool = True
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What all rows have in common.
+
+    Attributes:
+        sets: retrieval sets to measure on.
+        in_domain: names of those that the models are trained for.
+        probes: by the name of a column, whose mutants models are to tell from code.
+        among: names of the sets whose documents' mutants these are.
+        seeds: one run each.
+        against: the row that the others are tested against.
+    """
+
+    sets: Sequence[RetrievalSet]
+    in_domain: tuple[str, ...]
+    probes: Mapping[str, measure.Distractors]
+    among: tuple[str, ...]
+    seeds: tuple[int, ...]
+    against: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one model scored: retrieval, and by column and set, how well it tells code from mutants."""
+
+    results: Results
+    among: Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+
+ROWS = ("soft", "dns", "coderetriever", "disco", "sync", "sync-fixed", "best")
+
+
+def plan(
+    rows: Sequence[str],
+    *,
+    train_on: Sequence[str],
+    test_on: Sequence[str],
+    encoder: str,
+    settings: Sequence[str] = (),
+    seeds: Sequence[int] = (0, 1, 2),
+    against: str = "soft",
+    in_domain: Sequence[str] | None = None,
+    distractors: str = "sync",
+    most: int | None = None,
+    documents: int | None = None,
+    say: Say = print,
+    progress: Progress | None = None,
+) -> tuple[list[Recipe], Protocol]:
+    """Return the rows and the protocol of a comparison.
+
+    Args:
+        rows: presets, or NAME=FILE.toml.
+        train_on: pairs to train on, as of ``data.train``.
+        test_on: folders of retrieval sets.
+        encoder: what all rows begin with.
+        settings: further settings of all rows, such as ``optim.steps=130``.
+        seeds: one run of each row for each.
+        against: the row that the others are tested against.
+        in_domain: names of the sets that the models are trained for; None is those in folders that are trained on.
+        distractors: a rule or group; there is one column for mutants by these, and one for those by all other rules.
+            Mutants are made of the documents of sets in domain, or of the first set where none is.
+        most: mutants of a document, at most.
+        documents: cuts larger sets to so many documents, see ``data.fewer``.
+        say: what is told to the user.
+        progress: called with (done, all) while mutants are made.
+
+    Raises:
+        ConfigError, DataError: a row, a setting, a rule or a set is not there.
+    """
+    sets = [data.read_retrieval(folder) for folder in test_on]
+    if documents is not None:
+        sets = [data.fewer(one, documents) for one in sets]
+    if in_domain is None:
+        trained = {place.resolve() for name in train_on for place in (Path(name), Path(name).parent)}
+        known = [(one.name, Path(folder).resolve()) for one, folder in zip(sets, test_on, strict=True)]
+        in_domain = [name for name, place in known if place in trained]
+    encoder = build.auto(say) if encoder == "auto" else encoder
+    common = [
+        f"encoder.name={encoder}",
+        f"data.train={json.dumps(list(train_on))}",
+        f"data.test={json.dumps(list(test_on))}",
+    ]
+    recipes = []
+    for row in rows:
+        name, _, file = row.partition("=")
+        config = load(None, [Path(file)], [*common, *settings]) if file else load(name, (), [*common, *settings])
+        recipes.append(recipe(name, config, say, progress))
+    if encoder not in build.FROM_SCRATCH:
+        recipes.insert(0, zero_shot(encoder))
+    probes = {
+        distractors: measure.Distractors((distractors,), (), most),
+        f"not {distractors}": measure.Distractors((), (distractors,), most),
+    }
+    among = tuple(in_domain) or (sets[0].name,)
+    return recipes, Protocol(sets, tuple(in_domain), probes, among, tuple(seeds), against)
+
+
+def recipe(name: str, config: Config, say: Say, progress: Progress | None = None) -> Recipe:
+    """Return the recipe of settings: ``synctrain fit`` without its tables."""
+
+    def make(seed: int, folder: Path) -> str:
+        chosen = replace(config, seed=seed)
+        resume = (folder / train.SETTINGS).is_file()
+        _, _, parts = train.prepare(chosen, folder, resume=resume, say=say, progress=progress)
+        ended = loop.fit(parts, chosen, folder, resume=resume)
+        if ended.interrupted:
+            raise StoppedError(f"{folder}: stopped after step {ended.step} and saved; the same command goes on")
+        return str(folder / train.MODEL)
+
+    about = plain(config)
+    del about["seed"]
+    return Recipe(name, about, make, build.similarity_of(config))
+
+
+def zero_shot(model: str) -> Recipe:
+    """Return the recipe of a model as it is."""
+    return Recipe(ZERO_SHOT, {"model": model}, lambda _seed, _folder: model, seeds=False)
+
+
+def run(recipes: Sequence[Recipe], protocol: Protocol, out: Path, say: Say) -> Comparison:
+    """Train and measure all that is not there yet, and compare.
+
+    Raises:
+        RunError: the folder holds runs of other settings, or measures that cannot be read.
+        StoppedError: Ctrl-C; what is done is kept.
+    """
+    if protocol.against not in {one.name for one in recipes}:
+        names = ", ".join(one.name for one in recipes)
+        raise train.RunError(f"no row named {protocol.against!r} to test against; there are: {names}")
+    beside = {
+        column: {one.name: measure.distractors_of(one, which) for one in protocol.sets if one.name in protocol.among}
+        for column, which in protocol.probes.items()
+    }
+    asked = _asked(protocol)
+    rows: dict[str, list[Run]] = {}
+    for one in recipes:
+        for seed in protocol.seeds if one.seeds else protocol.seeds[:1]:
+            folder = out / one.name / f"seed-{seed}" if one.seeds else out / one.name
+            known = _read(folder / MEASURES, {"recipe": plainly(one.about), "protocol": asked})
+            if known is None:
+                say(f"{one.name}, seed {seed}" if one.seeds else one.name)
+                model = one.make(seed, folder)
+                embed = encoders.embedder(encoders.load(model))
+                known = _measured(embed, one.similarity or encoders.similarity_of(model), protocol, beside)
+                folder.mkdir(parents=True, exist_ok=True)
+                kept = {"recipe": plainly(one.about), "protocol": asked, **_record(known)}
+                report.write_json(folder / MEASURES, kept)
+            rows.setdefault(one.name, []).append(known)
+    return Comparison(protocol, {BM25: [Run(bm25.evaluate(protocol.sets), {})], **rows})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The runs of each row, and what they say."""
+
+    protocol: Protocol
+    rows: Mapping[str, Sequence[Run]]
+
+    def values(self, name: str) -> dict[str, list[float]]:
+        """Return the measures of a row by column, one value a run, 0 to 1: MRR of sets and means, then accuracies."""
+        columns: dict[str, list[float]] = {}
+        for one in self.rows[name]:
+            for row in one.results.rows:
+                columns.setdefault(row.name, []).append(row.measures["standard"]["mrr"])
+            groups = averages(one.results, self.protocol.in_domain)
+            for group in ("id", "ood", "total"):
+                if group in groups:
+                    columns.setdefault(group.upper(), []).append(groups[group]["standard"]["mrr"])
+            for column, sets in one.among.items():
+                for place, found in sets.items():
+                    columns.setdefault(f"{place}: {column}", []).append(found["accuracy"])
+        return columns
+
+    def tests(self, name: str) -> dict[str, Difference]:
+        """Return for each set how a row differs from the one that it is tested against.
+
+        Reciprocal ranks are the means over the runs, so it is the recipe that is tested, not a seed.
+        """
+        ours, theirs = self._ranks(name), self._ranks(self.protocol.against)
+        return {place: compare(ours[place], theirs[place]) for place in ours}
+
+    def _ranks(self, name: str) -> dict[str, dict[str, float]]:
+        ranks: dict[str, dict[str, list[float]]] = {}
+        for one in self.rows[name]:
+            for row in one.results.rows:
+                for query, value in row.reciprocal_ranks.items():
+                    ranks.setdefault(row.name, {}).setdefault(query, []).append(value)
+        return {place: {query: fmean(values) for query, values in own.items()} for place, own in ranks.items()}
+
+    def record(self) -> dict[str, Any]:
+        """Return all of it as JSON holds it, in percent, without the ranks of single queries."""
+        return {
+            "seeds": list(self.protocol.seeds),
+            "in_domain": list(self.protocol.in_domain),
+            "against": self.protocol.against,
+            "rows": {
+                name: {
+                    "runs": len(runs),
+                    "values": {
+                        column: {
+                            "mean": 100 * fmean(found),
+                            "sd": 100 * _spread(found),
+                            "runs": [100 * v for v in found],
+                        }
+                        for column, found in self.values(name).items()
+                    },
+                    "tests": {
+                        place: {"difference": 100 * one.mean, "p": one.p, "queries": one.queries}
+                        for place, one in self.tests(name).items()
+                    },
+                    "rules": self._rules(runs),
+                }
+                for name, runs in self.rows.items()
+            },
+        }
+
+    def _rules(self, runs: Sequence[Run]) -> dict[str, Any]:
+        """Return mutant accuracy by column, set and rule, in percent, as the mean over runs."""
+        found: dict[str, Any] = {}
+        for column in runs[0].among:
+            for place in runs[0].among[column]:
+                rules = runs[0].among[column][place]["rules"]
+                found[f"{place}: {column}"] = {
+                    rule: 100 * fmean(one.among[column][place]["rules"][rule] for one in runs) for rule in rules
+                }
+        return found
+
+    def table(self) -> Table:
+        """Lay it out: a row a recipe, mean and standard deviation over seeds in percent, a star where p < 0.05."""
+        every = {name: self.values(name) for name in self.rows}
+        columns = list(dict.fromkeys(column for found in every.values() for column in found))
+        laid = Table(
+            box=box.SIMPLE_HEAD,
+            title_justify="left",
+            title=f"MRR and mutant accuracy; *: p < 0.05 against {self.protocol.against}",
+        )
+        laid.add_column("model", no_wrap=True)
+        for column in columns:
+            laid.add_column(column.replace(": ", "\n"), justify="right", no_wrap=True)
+        for name, found in every.items():
+            tests = self.tests(name)
+            cells = []
+            for column in columns:
+                if column not in found:
+                    cells.append(Text("-"))
+                    continue
+                shown = f"{100 * fmean(found[column]):.1f}"
+                if len(found[column]) > 1:
+                    shown += f" ±{100 * _spread(found[column]):.1f}"
+                sure = column in tests and tests[column].p < SIGNIFICANT
+                cells.append(Text(shown + ("*" if sure else " ")))
+            laid.add_row(Text(name), *cells)
+        return laid
+
+
+def plainly(value: Any) -> Any:
+    """Return a value as it comes back out of JSON."""
+    return json.loads(json.dumps(value))
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Return the standard deviation of a sample, 0 of a single value."""
+    return stdev(values) if len(values) > 1 else 0.0
+
+
+def _asked(protocol: Protocol) -> dict[str, Any]:
+    """Return what measures depend on, as JSON holds it; the rules by name, since a group may grow."""
+    return {
+        "sets": {one.name: data.digest(one) for one in protocol.sets},
+        "probes": {name: {"rules": which.rules, "most": which.most} for name, which in protocol.probes.items()},
+        "among": sorted(protocol.among),
+    }
+
+
+def _measured(embed: Embed, similarity: Similarity, protocol: Protocol, beside: Mapping[str, Any]) -> Run:
+    """Measure a model on everything."""
+    results = evaluate(embed, protocol.sets, similarity)
+    among: dict[str, dict[str, dict[str, Any]]] = {}
+    for column, sets in beside.items():
+        for one in protocol.sets:
+            if not sets.get(one.name):
+                continue
+            found = mutants.evaluate(embed, one, sets[one.name], similarity)
+            among.setdefault(column, {})[one.name] = {
+                "accuracy": found.accuracy.overall.value,
+                "triplets": found.accuracy.overall.total,
+                "mrr": found.row.measures["standard"]["mrr"],
+                "twin": found.twin.value if found.twin.total else None,
+                "rules": {rule: share.value for rule, share in found.accuracy.rules.items()},
+            }
+    return Run(results, among)
+
+
+def _record(one: Run) -> dict[str, Any]:
+    return {"results": [asdict(row) for row in one.results.rows], "among": plainly(one.among)}
+
+
+def _read(file: Path, expected: Mapping[str, Any]) -> Run | None:
+    """Return the measures in a file, None where there is none."""
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        run = Run(Results(tuple(Row(**row) for row in found["results"])), found["among"])
+        other = [name for name in expected if found[name] != plainly(expected[name])]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise train.RunError(f"{file}: cannot be read: {error}; remove it to measure again") from None
+    if other:
+        raise train.RunError(f"{file}: was made with another {' and '.join(other)}; choose another folder")
+    return run

@@ -1,0 +1,251 @@
+"""Recipes side by side: every preset runs, comparisons resume, and the table says what the runs say."""
+
+import dataclasses
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from synctrain import baselines, build, data, loop
+from synctrain.cli import main
+from synctrain.config import ConfigError, presets
+from synctrain.draw import draw
+from synctrain.evaluate.significance import compare
+from synctrain.negatives import Partners
+from synctrain.train import RunError
+
+Runs = Any  # tests/synctrain/conftest.py, which no test imports
+# What makes the tiny n-BOW of `Runs` of any preset: these win over it.
+WITHOUT = {"dns": ["negatives.soft=0"], "coderetriever": ["negatives.soft=0"]}
+
+
+def silent(_text: str) -> None:
+    pass
+
+
+def cli(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(one) for one in arguments], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("preset", sorted(presets()))
+def test_every_preset_trains(runs: Runs, tmp_path: Path, preset: str) -> None:
+    lines = runs.fit(tmp_path, *WITHOUT.get(preset, []), preset=preset)
+    steps = [line for line in lines if line["event"] == "step"]
+    assert len(steps) == 8
+    assert all(math.isfinite(line["loss"]) for line in steps)
+    hard = sum(line["seen.hard"] for line in steps)
+    assert (hard > 0) == (preset in {"best", "disco", "hard", "random", "sync", "sync-fixed"})
+    if preset == "dns":
+        assert all(line["loss.found"] == 1.0 for line in steps)
+    if preset == "coderetriever":
+        assert all(line["loss"] == pytest.approx(line["loss.bimodal"] + line["loss.unimodal"]) for line in steps)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["objective.kind=pairwise", "negatives.soft=0"], "the objective pairwise needs a negative"),
+        (["objective.kind=hardest"], "the objective hardest looks at no drawn negatives"),
+        (["objective.kind=retriever", "negatives.soft=0", "objective.bimodal=0", "objective.unimodal=0"], "both are 0"),
+    ],
+)
+def test_objectives_that_cannot_be(runs: Runs, settings: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build.make_objective(runs.config(*settings))
+
+
+def test_decay_halves_the_share_of_soft_negatives(runs: Runs, tmp_path: Path) -> None:
+    lines = runs.fit(tmp_path, "curriculum.kind=decay", "curriculum.half_life=4")
+    shares = [line["share.soft"] for line in lines if line["event"] == "step"]
+    assert shares == pytest.approx([2 ** (-step / 4) for step in range(8)])
+
+
+def test_partners_are_other_code_of_the_intent_or_the_code_itself() -> None:
+    intent, twin = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 2, 3, 3, 4])
+    partners, chance = Partners(intent, twin), np.random.default_rng(0)
+    drawn = np.stack([partners.draw(np.arange(6), chance) for _ in range(300)])
+    assert Counter(drawn[:, 3:].ravel().tolist()) == {3: 300, 4: 300, 5: 300}  # one code twice is no other code
+    for pair in range(3):
+        seen = Counter(drawn[:, pair].tolist())
+        assert set(seen) == {0, 1, 2} - {pair}
+        assert min(seen.values()) > 100
+
+
+def test_code_that_is_its_own_partner_is_dropped_out_anew(runs: Runs, bert_folder: Path, tmp_path: Path) -> None:
+    """With one intent a pair all partners are the code itself, and the loss would be log-sum of a perfect match."""
+    model = ["encoder.name=" + str(bert_folder), "negatives.soft=0", "objective.bimodal=0", "optim.steps=2"]
+    lines = runs.fit(tmp_path, *model, preset="coderetriever")
+    assert all(line["loss.unimodal"] > 0 for line in lines if line["event"] == "step")
+
+
+def test_soft_negatives_of_the_batch(runs: Runs) -> None:
+    config = runs.config("negatives.source=in_batch", "curriculum.kind=fixed", "curriculum.soft=1.0")
+    parts = runs.parts(config)
+    pairs = np.arange(12)
+    drawn = [draw(parts, config, pairs, np.zeros_like(pairs), np.random.default_rng(seed)) for seed in range(40)]
+    inside = set(parts.material.code[pairs].tolist())
+    for one in drawn:
+        assert set(one.text.tolist()) <= inside
+        answers = one.same[one.row]
+        for row, text in enumerate(one.text):
+            assert not any(answers[row][other] for other in pairs if parts.material.code[other] == text)
+    assert len({tuple(one.text.tolist()) for one in drawn}) > 30
+
+
+def test_code_with_a_single_mutant_may_fall_back(runs: Runs) -> None:
+    config = runs.config("curriculum.kind=fixed", "curriculum.soft=0.0", "curriculum.warmup=0")
+    parts = runs.parts(config)
+    sizes = np.diff(parts.material.pool.first)
+    every, zeros = np.arange(len(sizes)), np.zeros(len(sizes), dtype=np.int64)
+    assert (sizes == 1).any()
+    for single, fewest in (("use", 1), ("soft", 2)):
+        chosen = dataclasses.replace(config, negatives=dataclasses.replace(config.negatives, single=single))
+        drawn = draw(parts, chosen, every, zeros, np.random.default_rng(0))
+        assert drawn.hard.tolist() == (sizes >= fewest).tolist()
+        assert drawn.fallback == (sizes < fewest).sum()
+
+
+# --- the command
+
+
+@pytest.fixture
+def arguments(
+    pairs_file: Path, retrieval_folder: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> list[Any]:
+    monkeypatch.setenv("SYNCTRAIN_CACHE", str(cache))
+    settings = [
+        "encoder.dimension=16",
+        "encoder.vocabulary=400",
+        "optim.steps=4",
+        "optim.batch=8",
+        "evaluation.every=2",
+    ]
+    given: list[Any] = ["baselines", "--encoder", "bow", "--train", pairs_file, "--test", retrieval_folder]
+    given += [part for setting in settings for part in ("--set", setting)]
+    return [*given, "--seed", 1, "--seed", 2, "--row", "soft", "--row", "best", "--out", tmp_path / "out"]
+
+
+def test_baselines_from_beginning_to_table(arguments: list[Any], tmp_path: Path) -> None:
+    done = cli(*arguments, "-o", tmp_path / "table.json")
+    assert done.exit_code == 0, done.stderr
+    record = json.loads((tmp_path / "table.json").read_text("utf-8"))
+    assert list(record["rows"]) == ["BM25", "soft", "best"]
+    for row in ("soft", "best"):
+        files = [tmp_path / "out" / row / f"seed-{seed}" / "measures.json" for seed in (1, 2)]
+        found = [json.loads(file.read_text("utf-8")) for file in files]
+        ranks = [one["results"][0]["reciprocal_ranks"] for one in found]
+        mrr = [fmean(one.values()) for one in ranks]
+        told = record["rows"][row]["values"]["ten"]
+        assert told["mean"] == pytest.approx(100 * fmean(mrr))
+        assert told["sd"] == pytest.approx(100 * stdev(mrr))
+        assert f"{100 * fmean(mrr):.1f} ±{100 * stdev(mrr):.1f}" in done.stdout
+        accuracy = [one["among"]["not sync"]["ten"]["accuracy"] for one in found]
+        assert record["rows"][row]["values"]["ten: not sync"]["runs"] == pytest.approx([100 * one for one in accuracy])
+        assert not {"call-to-name", "flip-comparators"} & set(found[0]["among"]["not sync"]["ten"]["rules"])
+    means: dict[str, dict[str, float]] = {}
+    for row in ("soft", "best"):
+        both = [
+            json.loads((tmp_path / "out" / row / f"seed-{seed}" / "measures.json").read_text("utf-8"))["results"][0]
+            for seed in (1, 2)
+        ]
+        one, other = (run["reciprocal_ranks"] for run in both)
+        means[row] = {query: (one[query] + other[query]) / 2 for query in one}
+    expected = compare(means["best"], means["soft"])
+    assert record["rows"]["best"]["tests"]["ten"]["p"] == pytest.approx(expected.p)
+    assert record["rows"]["soft"]["tests"]["ten"] == {"difference": 0.0, "p": 1.0, "queries": 10}
+
+
+def test_what_is_done_is_not_done_again(arguments: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = cli(*arguments)
+    assert first.exit_code == 0, first.stderr
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError
+
+    with monkeypatch.context() as inner:
+        inner.setattr(loop, "fit", never)
+        assert cli(*arguments).stdout == first.stdout
+        with pytest.raises(AssertionError):
+            cli(*arguments, "--seed", 3)
+    more = cli(*arguments, "--set", "optim.rate=0.5")
+    assert more.exit_code == 2
+    assert "soft/seed-1/measures.json: was made with another recipe; choose another folder" in more.stderr
+    file = tmp_path / "out" / "best" / "seed-2" / "measures.json"
+    file.write_text(file.read_text("utf-8")[:-40], "utf-8")
+    damaged = cli(*arguments)
+    assert damaged.exit_code == 2
+    assert f"{file}: cannot be read: " in damaged.stderr
+    file.unlink()
+    assert cli(*arguments).stdout == first.stdout  # a whole run is measured, not trained again
+
+
+def test_a_comparison_that_was_stopped_goes_on(
+    arguments: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = cli(*arguments)
+    assert whole.exit_code == 0, whole.stderr
+    real, seen = loop.fit, [0]
+
+    def stops(parts: Any, config: Any, *rest: Any, **more: Any) -> Any:
+        """Stop the third run after two steps of four, as Ctrl-C does."""
+        seen[0] += 1
+        if seen[0] != 3:
+            return real(parts, config, *rest, **more)
+        short = dataclasses.replace(config, optim=dataclasses.replace(config.optim, steps=2))
+        return real(parts, short, *rest, **more)._replace(interrupted=True)
+
+    again = [tmp_path / "other" if one == tmp_path / "out" else one for one in arguments]
+    with monkeypatch.context() as inner:
+        inner.setattr(loop, "fit", stops)
+        stopped = cli(*again)
+    assert stopped.exit_code == 130
+    assert "best/seed-1: stopped after step 2 and saved; the same command goes on" in stopped.stderr
+    assert cli(*again).stdout == whole.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--row", "sooft"], "no preset named 'sooft'; did you mean 'soft'"),
+        (["--row", "mine=/no/such.toml"], "/no/such.toml: "),
+        (["--against", "disco"], "no row named 'disco' to test against; there are: soft, best"),
+        (["--distractors", "nope"], "nope"),
+        (["--test", "/no/such/folder"], "/no/such/folder: no such folder"),
+    ],
+)
+def test_what_cannot_be_compared(arguments: list[Any], given: list[str], message: str) -> None:
+    done = cli(*arguments, *given)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_row_of_ones_own(arguments: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('preset = "best"\n[objective]\nscope = "all"\n', "utf-8")
+    done = cli(*arguments, "--row", f"mine={tmp_path / 'mine.toml'}", "--against", "mine")
+    assert done.exit_code == 0, done.stderr
+    settings = json.loads((tmp_path / "out" / "mine" / "seed-1" / "config.json").read_text("utf-8"))
+    assert (settings["objective"]["scope"], settings["objective"]["kind"]) == ("all", "contrast")
+
+
+def test_smaller_sets_keep_what_is_relevant(retrieval_folder: Path) -> None:
+    whole = data.read_retrieval(retrieval_folder)
+    extra = dataclasses.replace(whole, documents={**whole.documents, **{f"d{n}": f"x = {n}" for n in range(50)}})
+    few, more = data.fewer(extra, 20), data.fewer(extra, 30)
+    assert (len(few.documents), len(more.documents)) == (20, 30)
+    assert set(whole.documents) <= set(few.documents) <= set(more.documents)
+    assert data.fewer(extra, 3).documents.keys() == whole.documents.keys()
+    assert data.digest(few) != data.digest(more)
+    assert data.digest(whole) == data.digest(data.read_retrieval(retrieval_folder))
+
+
+def test_a_table_without_anything_to_test_against_is_refused(retrieval_folder: Path, tmp_path: Path) -> None:
+    protocol = baselines.Protocol([data.read_retrieval(retrieval_folder)], (), {}, (), (0,), "soft")
+    with pytest.raises(RunError, match="no row named 'soft'"):
+        baselines.run([], protocol, tmp_path, silent)
