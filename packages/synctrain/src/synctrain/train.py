@@ -157,6 +157,7 @@ def _form(config: Config) -> dict[str, Any]:
         "max_length": settings.max_length,
         "normalize": settings.normalize,
         "flatten": settings.flatten,
+        "data_flow": settings.data_flow,
     }
 
 
