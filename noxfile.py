@@ -80,7 +80,7 @@ def tests(session: nox.Session) -> None:
     """Run astmut's tests on every supported Python of this machine, and all others on one."""
     tools = ("pytest", "pytest-cov", "hypothesis", "typeshed-client")
     if session.python == MAIN:
-        beside = ("sentence-transformers", "ir-measures", "pyarrow")
+        beside = ("sentence-transformers", "ir-measures", "pyarrow", "tree-sitter", "tree-sitter-python")
         install_packages(session, ASTMUT, SYNCTRAIN, extras=(*tools, *beside))
         install_minilm(session)
         session.run("pytest", *session.posargs)

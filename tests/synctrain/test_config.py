@@ -13,7 +13,10 @@ from synctrain.config import ConfigError, load, of, plain, presets
     [
         ("optim.rte=1", "no setting named 'optim.rte'; did you mean 'optim.rate'?"),
         ("optimm.rate=1", "no setting named 'optimm'; did you mean 'optim'?"),
-        ("encoder.zzz=1", "no setting named 'encoder.zzz'; there are: dimension, flatten, form, max_length, name, "),
+        (
+            "encoder.zzz=1",
+            "no setting named 'encoder.zzz'; there are: data_flow, dimension, flatten, form, max_length, name, ",
+        ),
         ("=1", "no setting named ''; there are: curriculum, data, encoder, "),
         ("seed", "--set seed: write it as name=value"),
         ("seed=abc", "seed = 'abc': input should be a valid integer"),

@@ -128,6 +128,7 @@ def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
         max_length=settings.max_length,
         normalize=settings.normalize,
         flatten=settings.flatten,
+        data_flow=settings.data_flow,
     )
 
 

@@ -59,11 +59,13 @@ class Encoder:
     name: str = "auto"
     """``minilm``, ``bow``, a folder, a hub name; ``auto`` is minilm where its package is installed, else bow."""
     pooling: Literal["mean", "cls", "pooler"] | None = None
-    form: Literal["plain", "unixcoder"] | None = None
+    form: Literal["plain", "unixcoder", "graphcodebert"] | None = None
     max_length: Annotated[int, Field(ge=8)] = 128
     normalize: bool | None = None
     flatten: bool = False
     """Write white space as single blanks first, as the paper's code does."""
+    data_flow: Whole = 64
+    """Nodes of a text's data flow at most, in the form graphcodebert; 0 is without."""
     dimension: Count = 256
     """Of bow."""
     vocabulary: Count = 16_000

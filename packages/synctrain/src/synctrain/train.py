@@ -173,6 +173,7 @@ def form_of(config: Config) -> dict[str, Any]:
         "max_length": settings.max_length,
         "normalize": settings.normalize,
         "flatten": settings.flatten,
+        "data_flow": settings.data_flow,
     }
 
 

@@ -49,7 +49,10 @@ class RetrievalSet:
 
 
 class Ragged(NamedTuple):
-    """Texts as token ids, one behind the other: ``ids`` (tokens,) and ``lengths`` (texts,), both int64."""
+    """Texts as token ids, one behind the other: ``ids`` (tokens,) and ``lengths`` (texts,), both int64.
+
+    What else an encoder needs to know of a text stands behind its tokens, in numbers below 0.
+    """
 
     ids: Tensor
     lengths: Tensor
@@ -80,7 +83,7 @@ class Encoder(Protocol):
     dimension: int
 
     def tokenize(self, texts: Sequence[str], kind: Kind) -> list[list[int]]:
-        """Return the token ids of each text, special tokens included, cut to the longest allowed."""
+        """Return the token ids of each text, special tokens included, cut to the longest allowed; see ``Ragged``."""
         ...
 
     def __call__(self, tokens: Ragged) -> Tensor:

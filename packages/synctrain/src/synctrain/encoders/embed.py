@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synctrain.encoders.graph import places
 from synctrain.types import Embed, Kind, Ragged
 
 TOKENS = 8_192  # of one forward pass
@@ -25,13 +26,15 @@ def embedder(encoder: Any, *, tokens: int = TOKENS) -> Embed:
         unique = list(dict.fromkeys(texts))
         ids = encoder.tokenize(unique, kind)
         lengths = np.array([len(one) for one in ids], dtype=np.int64)
-        order = np.argsort(lengths, kind="stable")
+        flat_ids = np.fromiter((i for one in ids for i in one), np.int64)
+        taken = places(flat_ids, np.concatenate([[0], np.cumsum(lengths)]))
+        order = np.argsort(taken, kind="stable")
         vectors = torch.zeros(len(unique), encoder.dimension)
         training = encoder.training
         encoder.eval()
         try:
             with torch.inference_mode():
-                for batch in np.split(order, _cuts(lengths[order], tokens)):
+                for batch in np.split(order, _cuts(taken[order], tokens)):
                     if len(batch):
                         flat = torch.tensor([i for n in batch for i in ids[n]])
                         found = encoder(Ragged(flat, torch.from_numpy(lengths[batch])))

@@ -45,6 +45,7 @@ def load(
     max_length: int | None = None,
     normalize: bool | None = None,
     flatten: bool | None = None,
+    data_flow: int | None = None,
 ) -> Transformer | Bow:
     """Load an encoder by ``minilm``, a folder that synctrain saved, any model folder, or a hub name.
 
@@ -54,5 +55,11 @@ def load(
     if (Path(place) / HERE).is_dir():
         return Bow.load(Path(place), max_length=max_length)
     return Transformer.load(
-        place, pooling=pooling, form=form, max_length=max_length, normalize=normalize, flatten=flatten
+        place,
+        pooling=pooling,
+        form=form,
+        max_length=max_length,
+        normalize=normalize,
+        flatten=flatten,
+        data_flow=data_flow,
     )

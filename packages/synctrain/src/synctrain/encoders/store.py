@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from synctrain.encoders.graph import places
 from synctrain.types import Kind, Ragged
 
 _log = logging.getLogger(__name__)
@@ -23,13 +24,14 @@ IDS, OFFSETS, ABOUT = "ids.npy", "offsets.npy", "about.json"
 class TokenStore:
     """Each different text once, as int32 ids one behind the other, with the offset where each begins.
 
-    ``number`` says where a text stands; ``gather`` hands out any of them as a ``Ragged``.
+    ``number`` says where a text stands; ``gather`` hands out any of them as a ``Ragged``; ``lengths`` are the places
+    that each takes up in a model's input.
     """
 
     def __init__(self, numbers: dict[tuple[Kind, str], int], ids: np.ndarray, offsets: np.ndarray) -> None:
         """Take the arrays as they are; use ``open`` to make them."""
         self._numbers, self._ids, self._offsets = numbers, ids, offsets
-        self.lengths = np.diff(offsets)
+        self.lengths = places(ids, offsets)
 
     @classmethod
     def open(
@@ -73,7 +75,7 @@ class TokenStore:
     def gather(self, numbers: Sequence[int] | np.ndarray) -> Ragged:
         """Return the texts of these numbers, in this order."""
         chosen = np.asarray(numbers, dtype=np.int64)
-        lengths = self.lengths[chosen]
+        lengths = self._offsets[chosen + 1] - self._offsets[chosen]
         parts = [self._ids[self._offsets[n] : self._offsets[n + 1]] for n in chosen]
         ids = np.concatenate(parts) if parts else np.zeros(0, np.int32)
         return Ragged(torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(lengths.astype(np.int64)))

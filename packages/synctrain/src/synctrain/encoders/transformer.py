@@ -13,13 +13,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+from synctrain.encoders import dataflow, graph
 from synctrain.encoders.packing import pack, padded
 from synctrain.types import Kind, Ragged
 
 Pooling: TypeAlias = Literal["mean", "cls", "pooler"]
-Form: TypeAlias = Literal["plain", "unixcoder"]
+Form: TypeAlias = Literal["plain", "unixcoder", "graphcodebert"]
+GRAPH: Form = "graphcodebert"
+PUBLISHED = "graphcodebert-base"  # a model of this name takes its code with data flow, where nothing else is said of it
+DATA_FLOW = 64  # nodes of a text, as published
 AGREE = 1e-4  # packed and padded vectors of a probe may differ by this part of their length
 OWN = "synctrain.json"  # in a saved folder: what no file of transformers or sentence-transformers holds
+ABOUT = ("pooling", "form", "max_length", "normalize", "flatten", "data_flow")
 PROBE = ("def add(a, b):\n    return a + b", "sort a list", "x")
 
 
@@ -32,8 +37,9 @@ class Transformer(nn.Module):
 
     ``pooling`` is the mean of all tokens' vectors, the first token's (``cls``), or what the model's own pooler
     makes of that. ``form`` is how a text is dressed up: ``plain`` as the tokenizer does, ``unixcoder`` with the
-    mode token ``<encoder-only>`` (UniXcoder's encoder; specification 1.2). ``flatten`` writes all white space as
-    one blank first, as the paper's code does. ``normalize`` scales vectors to length 1.
+    mode token ``<encoder-only>`` (UniXcoder's encoder; specification 1.2), ``graphcodebert`` code as its words and the
+    ``data_flow`` first nodes of its data flow (see ``graph``), and queries plainly. ``flatten`` writes all white space
+    as one blank first, as the paper's code does. ``normalize`` scales vectors to length 1.
     """
 
     def __init__(
@@ -46,12 +52,16 @@ class Transformer(nn.Module):
         max_length: int = 128,
         normalize: bool = False,
         flatten: bool = False,
+        data_flow: int = DATA_FLOW,
     ) -> None:
-        """Take a model and its tokenizer, and try out whether the model can be packed."""
+        """Take a model and its tokenizer, and try out whether the model can be packed.
+
+        Raises ``ModelError`` for a pooling or a form that it cannot have.
+        """
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
         self.pooling, self.form, self.max_length = pooling, form, max_length
-        self.normalize, self.flatten = normalize, flatten
+        self.normalize, self.flatten, self.data_flow = normalize, flatten, data_flow
         if pooling == "pooler" and getattr(model, "pooler", None) is None:
             raise ModelError("this model has no pooler; there are mean and cls")
         if pooling != "pooler" and isinstance(pooler := getattr(model, "pooler", None), nn.Module):
@@ -61,6 +71,8 @@ class Transformer(nn.Module):
         self.first_position: int | None = None
         self.filled: tuple[int, int] = (0, 0)  # tokens and places of the last batch
         self.first_position = self._try_packing()
+        if form == GRAPH:
+            self._refuse_graph()
 
     @classmethod
     def load(
@@ -72,16 +84,18 @@ class Transformer(nn.Module):
         max_length: int | None = None,
         normalize: bool | None = None,
         flatten: bool | None = None,
+        data_flow: int | None = None,
     ) -> Transformer:
         """Load by a name on the Hugging Face hub or from a folder; weights from safetensors alone.
 
         What is None is taken from the folder: as ``save`` wrote it, else from its sentence-transformers files, else
-        mean pooling, 128 tokens, no scaling.
+        mean pooling, 128 tokens, no scaling. GraphCodeBERT, known by its published name, has its form and its pooler.
         Raises ``ModelError`` for what is no model, lacks weights, or has them in a pickle only.
         """
         refuse_pickles(name)
         about = _about(Path(name), pooling)
-        pooling = pooling or about.get("pooling", "mean")
+        form = form or about.get("form") or (GRAPH if not about and Path(name).name.lower() == PUBLISHED else None)
+        pooling = pooling or about.get("pooling", "pooler" if form == GRAPH else "mean")
         try:
             config = AutoConfig.from_pretrained(name, trust_remote_code=False)
             config.is_decoder = False  # UniXcoder's says true, which would be silently causal
@@ -95,7 +109,6 @@ class Transformer(nn.Module):
         needed = sorted(key for key in info["missing_keys"] if pooling == "pooler" or not key.startswith("pooler."))
         if needed:
             raise ModelError(f"{name}: {len(needed)} of the model's weights are not there, {needed[0]} among them")
-        form = form or about.get("form")
         if form is None:
             form = "unixcoder" if "<encoder-only>" in tokenizer.get_vocab() else "plain"
         wanted = max_length or int(about.get("max_length", 128))
@@ -108,6 +121,7 @@ class Transformer(nn.Module):
             max_length=min(wanted, longest),
             normalize=about.get("normalize", False) if normalize is None else normalize,
             flatten=bool(about.get("flatten", False) if flatten is None else flatten),
+            data_flow=int(about.get("data_flow", DATA_FLOW) if data_flow is None else data_flow),
         )
 
     @property
@@ -115,14 +129,22 @@ class Transformer(nn.Module):
         """What token ids depend on, as a hash: tokenizer, form, length."""
         backend = getattr(self.tokenizer, "backend_tokenizer", None)
         state = backend.to_str() if backend else json.dumps(sorted(self.tokenizer.get_vocab().items()))
-        return hashlib.sha256(f"{self.form} {self.max_length} {self.flatten} {state}".encode()).hexdigest()
+        form = f"{GRAPH} {self.data_flow} {dataflow.RULES} {dataflow.GRAMMAR}" if self.form == GRAPH else self.form
+        return hashlib.sha256(f"{form} {self.max_length} {self.flatten} {state}".encode()).hexdigest()
 
-    def tokenize(self, texts: Sequence[str], kind: Kind) -> list[list[int]]:  # noqa: ARG002 - both kinds look alike
-        """Return the token ids of each text, special tokens included, cut to ``max_length``."""
+    def tokenize(self, texts: Sequence[str], kind: Kind) -> list[list[int]]:
+        """Return the token ids of each text, special tokens included, cut to ``max_length``.
+
+        In the form ``graphcodebert``, nodes and edges of code follow, as numbers below 0.
+        """
+        if self.form == GRAPH and kind == "code":
+            most = {"max_length": self.max_length, "data_flow": self.data_flow}
+            found = graph.rows(texts, self.tokenizer, **most, flatten=self.flatten)
+            return [row or [self.pad] for row in found]
         given = [" ".join(text.split()) for text in texts] if self.flatten else list(texts)
         if not given:
             return []
-        if self.form == "plain":
+        if self.form != "unixcoder":
             rows = self.tokenizer(given, truncation=True, max_length=self.max_length)["input_ids"]
             return [row or [self.pad] for row in rows]  # no text is no row, in a tokenizer without special tokens
         special = self.tokenizer.convert_tokens_to_ids
@@ -136,7 +158,12 @@ class Transformer(nn.Module):
         device = next(self.parameters()).device
         count = len(tokens.lengths)
         lengths = tokens.lengths.to(device)
-        if self.first_position is None:
+        if self.first_position is not None and graph.has_nodes(tokens):
+            laid = graph.lay_out(tokens, self.pad, self.first_position)
+            self.filled = (len(laid.rows.flat), laid.rows.ids.numel())
+            found = graph.hidden(self.model, laid.to(device))
+            lengths = laid.lengths.to(device)
+        elif self.first_position is None:
             ids, mask = (part.to(device) for part in padded(tokens, self.pad))
             self.filled = (int(tokens.lengths.sum()), ids.numel())
             hidden = self.model(input_ids=ids, attention_mask=mask).last_hidden_state
@@ -166,7 +193,7 @@ class Transformer(nn.Module):
         """Return the position of a first token under which packed and padded vectors agree; None if none does."""
         training = self.training
         self.eval()
-        ids = self.tokenize(PROBE, "code")
+        ids = self.tokenize(PROBE, "query")
         tokens = Ragged(torch.tensor([i for one in ids for i in one]), torch.tensor([len(one) for one in ids]))
         try:
             with torch.no_grad():
@@ -184,12 +211,24 @@ class Transformer(nn.Module):
             self.train(training)
         return None
 
+    def _refuse_graph(self) -> None:
+        """Raise ``ModelError`` where code cannot be read with its data flow, or the model cannot take it."""
+        if not dataflow.GRAMMAR:
+            raise ModelError(f"{GRAPH}: this form reads code with tree-sitter: pip install 'synctrain[graph]'")
+        if not self.first_position:
+            raise ModelError(
+                f"{GRAPH}: this form is for RoBERTa models, whose first position leaves room for the nodes'"
+            )
+        if not getattr(self.tokenizer, "is_fast", False):
+            raise ModelError(f"{GRAPH}: this form needs a tokenizer that says which characters a token stands for")
+        if max(self.max_length, self.data_flow) >= graph.BASE:
+            raise ModelError(f"{GRAPH}: there may be {graph.BASE - 1:,} tokens and nodes of a text at most")
+
     def save(self, folder: Path) -> None:
         """Write a folder that ``transformers.AutoModel`` and ``SentenceTransformer`` load, with the same vectors."""
         self.model.save_pretrained(folder, safe_serialization=True)  # type: ignore[operator]
         self.tokenizer.save_pretrained(folder)
-        names = ("pooling", "form", "max_length", "normalize", "flatten")
-        about = {name: getattr(self, name) for name in names}
+        about = {name: getattr(self, name) for name in ABOUT}
         (folder / OWN).write_text(json.dumps(about, indent=2) + "\n", "utf-8")
         mark_as_sentence_transformer(folder, self)
 
@@ -217,7 +256,7 @@ def _about(folder: Path, pooling: Pooling | None) -> dict[str, Any]:
     try:
         if (folder / OWN).is_file():
             own = json.loads((folder / OWN).read_text("utf-8"))
-            return {name: own[name] for name in ("pooling", "form", "max_length", "normalize", "flatten")}
+            return {"data_flow": DATA_FLOW, **{name: own[name] for name in ABOUT if name in own or name != "data_flow"}}
         if not (folder / "modules.json").is_file():
             return found
         for module in json.loads((folder / "modules.json").read_text("utf-8")):
