@@ -105,10 +105,9 @@ def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
             say(f"n-BOW from scratch ({error})")
             name = "bow"
     torch.manual_seed(config.seed)
-    if name == "bow":
-        tokenizer = encoders.train_tokenizer(texts, settings.vocabulary)
-        return encoders.Bow(
-            tokenizer,
+    if name in encoders.SCRATCH:
+        return encoders.SCRATCH[name](
+            encoders.train_tokenizer(texts, settings.vocabulary),
             settings.dimension,
             max_length=settings.max_length,
             normalize=settings.normalize is not False,

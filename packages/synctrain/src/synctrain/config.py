@@ -57,17 +57,18 @@ class Encoder:
     """Which model, and how a text becomes one vector."""
 
     name: str = "auto"
-    """``minilm``, ``bow``, a folder, a hub name; ``auto`` is minilm where its package is installed, else bow."""
+    """``minilm``; ``bow``, ``cnn`` or ``rnn``, which begin from nothing; a folder; a hub name. ``auto`` is minilm where
+    its package is installed, else bow."""
     pooling: Literal["mean", "cls", "pooler"] | None = None
     form: Literal["plain", "unixcoder"] | None = None
     max_length: Annotated[int, Field(ge=8)] = 128
     normalize: bool | None = None
     flatten: bool = False
     """Write white space as single blanks first, as the paper's code does."""
-    dimension: Count = 256
-    """Of bow."""
+    dimension: Count | None = None
+    """Of bow, cnn or rnn; None is 256 for bow, 128 for the others (as in the paper)."""
     vocabulary: Count = 16_000
-    """Of bow's tokenizer, which is learnt from the training pairs."""
+    """Of the tokenizer of bow, cnn or rnn, which is learnt from the training pairs."""
 
 
 @dataclass(frozen=True, config=_STRICT)
