@@ -435,7 +435,7 @@ def test_a_broken_folder_is_one_clear_error(bert_folder: Path, tmp_path: Path) -
 def test_a_broken_bow_is_one_clear_error(bow: Bow, tmp_path: Path) -> None:
     bow.save(tmp_path)
     (tmp_path / "0_StaticEmbedding" / "tokenizer.json").write_text("{}", "utf-8")
-    with pytest.raises(ModelError, match="no n-BOW model that can be read"):
+    with pytest.raises(ModelError, match="no bow model that can be read"):
         load(str(tmp_path))
 
 

@@ -71,16 +71,23 @@ def naive_step(parts: Parts, config: Any) -> tuple[Tensor, list[tuple[int, int, 
     return torch.stack(losses).mean(), seen, fallback
 
 
+def without_dropout(parts: Parts) -> Parts:
+    for module in parts.encoder.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return parts
+
+
 @pytest.mark.parametrize("soft", [1.0, 0.5, 0.0])
-@pytest.mark.parametrize("model", ["bow", "bert"])
+@pytest.mark.parametrize("model", ["bow", "cnn", "rnn", "bert"])
 def test_a_step_is_the_naive_step(runs: Runs, tmp_path: Path, bert_folder: Path, model: str, soft: float) -> None:
-    name = "bow" if model == "bow" else str(bert_folder)
+    name = str(bert_folder) if model == "bert" else model
     beta = 5.0  # so that the scores decide
     config = runs.config(
         f"encoder.name={name}", "optim.steps=1", "optim.batch=12", f"negatives.beta={beta}",
         "curriculum.kind=fixed", f"curriculum.soft={soft}", "curriculum.warmup=0", "evaluation.every=1",
     )  # fmt: skip
-    naive, parts = runs.parts(config), runs.parts(config)
+    naive, parts = without_dropout(runs.parts(config)), without_dropout(runs.parts(config))
     loss, seen, fallback = naive_step(naive, config)
     optimizer = torch.optim.AdamW(
         [weight for weight in naive.encoder.parameters() if weight.requires_grad], lr=0.01, eps=1e-8, weight_decay=0.01
@@ -99,10 +106,12 @@ def test_a_step_is_the_naive_step(runs: Runs, tmp_path: Path, bert_folder: Path,
     assert len(moments) == len(grads)
     for number, grad in enumerate(grads.values()):
         torch.testing.assert_close(found.moments[f"{number}.exp_avg"], 0.1 * grad, atol=2e-5, rtol=2e-3)
-    if model == "bow":
-        torch.testing.assert_close(
-            found.weights["embedding.weight"], naive.encoder.state_dict()["embedding.weight"], atol=1e-5, rtol=1e-4
-        )
+    if model != "bert":
+        # The first step goes by a gradient's sign alone, which rounding may turn where there is hardly any.
+        sure = grads["embedding.weight"].abs() > 1e-5
+        moved, expected = found.weights["embedding.weight"], naive.encoder.state_dict()["embedding.weight"]
+        assert sure.any()
+        torch.testing.assert_close(moved[sure], expected[sure], atol=1e-5, rtol=1e-4)
 
 
 def test_hard_negatives_are_mutants_of_the_rows_own_pair(runs: Runs) -> None:

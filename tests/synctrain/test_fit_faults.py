@@ -176,11 +176,17 @@ def test_killed_at_any_change_of_the_disk(runs: Runs, tmp_path: Path, at: int) -
     same(runs, tmp_path / "killed", tmp_path / "whole")
 
 
-def test_a_resumed_transformer_in_half_precision(
-    runs: Runs, tmp_path: Path, bert_folder: Path, fresh_accelerate: Any
+@pytest.mark.parametrize("model", ["bert", "cnn", "rnn"])
+def test_a_resumed_network_in_half_precision(
+    runs: Runs, tmp_path: Path, bert_folder: Path, fresh_accelerate: Any, model: str
 ) -> None:
     """Moments, rate and chance: a run of two halves is the run."""
-    settings = (f"encoder.name={bert_folder}", "optim.precision=bf16", "optim.rate=0.001", "optim.schedule=linear")
+    settings = (
+        f"encoder.name={bert_folder if model == 'bert' else model}",
+        "optim.precision=bf16",
+        "optim.rate=0.001",
+        "optim.schedule=linear",
+    )
     fresh_accelerate()
     runs.fit(tmp_path / "whole", *settings)
     config = runs.config(*settings)
@@ -292,7 +298,7 @@ def full(*_args: Any, **_named: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("full_at", [("synctrain.checkpoint", 3), ("synctrain.encoders.bow", 0)])
+@pytest.mark.parametrize("full_at", [("synctrain.checkpoint", 3), ("synctrain.encoders.scratch", 0)])
 def test_a_full_disk_loses_nothing(
     runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbroken: Path, full_at: tuple[str, int]
 ) -> None:

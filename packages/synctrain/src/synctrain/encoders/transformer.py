@@ -154,8 +154,9 @@ class Transformer(nn.Module):
         return [[first, mode, last, *body, last] for body in bodies]
 
     def forward(self, tokens: Ragged) -> Tensor:
-        """Return one vector a text, (texts, dimension). The tokens may be on the CPU."""
+        """Return one vector a text, (texts, dimension). Tokens are laid out on the CPU, wherever they come from."""
         device = next(self.parameters()).device
+        tokens = Ragged(tokens.ids.cpu(), tokens.lengths.cpu())  # processes on several GPUs move a model's input there
         count = len(tokens.lengths)
         lengths = tokens.lengths.to(device)
         if self.first_position is not None and graph.has_nodes(tokens):
