@@ -62,7 +62,7 @@ def read_sets(config: Config, say: Say) -> Sets:
             pairs += found.pairs
             skipped.update(found.skipped)
         else:
-            pairs += data.read_pairs(name, skipped=skipped)
+            pairs += data.read_pairs(name, top=settings.top or None, skipped=skipped)
     fitting = [pair for pair in pairs if len(pair.code) <= settings.largest]
     if len(fitting) < len(pairs):
         skipped[f"pairs with more than {settings.largest} characters of code"] += len(pairs) - len(fitting)

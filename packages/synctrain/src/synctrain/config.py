@@ -46,6 +46,8 @@ class Data:
     ``auto`` is module for harvested pairs and intent for others."""
     held_out: Part = 0.1
     """The share of it that is held out, for validation and for the table at the end (half each)."""
+    top: Whole = 0
+    """Of CoNaLa's mined pairs, only so many, the most probable; 0 is all."""
     limit: Whole = 0
     """At most so many training pairs, drawn by seed; 0 is all."""
     largest: Count = 100_000
