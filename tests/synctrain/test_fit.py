@@ -317,13 +317,21 @@ def test_half_precision_is_near_full(runs: Runs, tmp_path: Path, bert_folder: Pa
 class Scripted:
     """A validation that answers from a list."""
 
-    primary = "recall@5"
+    deciding: tuple[str, ...] = ("recall@5", "mrr")
 
-    def __init__(self, answers: list[float]) -> None:
-        self.answers = answers
+    def __init__(self, answers: list[float], mrr: list[float] | None = None) -> None:
+        self.answers, self.mrr = answers, mrr or [0.0] * len(answers)
 
     def __call__(self, embed: Embed) -> dict[str, float]:  # noqa: ARG002 - asked or not, the answer is the same
-        return {"recall@5": self.answers.pop(0), "mrr": 0.0}
+        return {"recall@5": self.answers.pop(0), "mrr": self.mrr.pop(0)}
+
+
+def test_of_models_with_one_recall_the_one_with_the_higher_mrr_is_kept(runs: Runs, tmp_path: Path) -> None:
+    config = runs.config("optim.steps=10")
+    scripted = Scripted([0.5, 0.5, 0.1], [0.1, 0.3, 0.9])
+    parts = dataclasses.replace(runs.parts(config), validate=scripted)
+    ended = loop.fit(parts, config, tmp_path, quiet=True)
+    assert (ended.best, ended.best_step) == (0.5, 8)
 
 
 def test_the_best_model_is_kept(runs: Runs, tmp_path: Path) -> None:

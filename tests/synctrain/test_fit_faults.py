@@ -388,7 +388,7 @@ def test_vectors_that_cannot_be_ranked_are_not_kept(runs: Runs, tmp_path: Path) 
     """Weights may be numbers and their vectors too large."""
 
     class Overflown:
-        primary = "mrr"
+        deciding: tuple[str, ...] = ("mrr",)
 
         def __call__(self, embed: Any) -> dict[str, float]:
             vectors = embed(["a"], "query") * torch.inf

@@ -173,8 +173,17 @@ def zero_shot(model: str) -> Recipe:
     return Recipe(ZERO_SHOT, {"model": model}, lambda _seed, _folder: model, seeds=False)
 
 
-def run(recipes: Sequence[Recipe], protocol: Protocol, out: Path, say: Say) -> Comparison:
+def run(
+    recipes: Sequence[Recipe], protocol: Protocol, out: Path, say: Say, *, go_on: Callable[[], bool] = lambda: True
+) -> Comparison:
     """Train and measure all that is not there yet, and compare.
+
+    Args:
+        recipes: the rows.
+        protocol: what they have in common.
+        out: the folder in which runs and measures are kept.
+        say: what is told to the user.
+        go_on: asked before each new run; where it says no, what is there is compared.
 
     Raises:
         RunError: the folder holds runs of other settings, or measures that cannot be read.
@@ -194,6 +203,9 @@ def run(recipes: Sequence[Recipe], protocol: Protocol, out: Path, say: Say) -> C
             folder = out / one.name / f"seed-{seed}" if one.seeds else out / one.name
             known = _read(folder / MEASURES, {"recipe": plainly(one.about), "protocol": asked})
             if known is None:
+                if not go_on():
+                    say(f"left for another time: {one.name}, seed {seed}")
+                    continue
                 say(f"{one.name}, seed {seed}" if one.seeds else one.name)
                 model = one.make(seed, folder)
                 embed = encoders.embedder(encoders.load(model))
@@ -202,6 +214,8 @@ def run(recipes: Sequence[Recipe], protocol: Protocol, out: Path, say: Say) -> C
                 kept = {"recipe": plainly(one.about), "protocol": asked, **_record(known)}
                 report.write_json(folder / MEASURES, kept)
             rows.setdefault(one.name, []).append(known)
+    if protocol.against not in rows:
+        raise StoppedError(f"{out}: nothing is there yet of {protocol.against}, the row to test against")
     return Comparison(protocol, {BM25: [Run(bm25.evaluate(protocol.sets), {})], **rows})
 
 

@@ -86,7 +86,8 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
     optimizer = torch.optim.AdamW(trained, lr=optim.rate, eps=optim.eps, weight_decay=optim.weight_decay)
     model, optimizer = accelerator.prepare(parts.encoder, optimizer)
     encoder = accelerator.unwrap_model(model)
-    first, best, best_step = 0, -math.inf, -1
+    best: tuple[float, ...] = ()
+    first, best_step = 0, -1
     if resume:
         found = checkpoint.load(out / "checkpoints", _warn if main else _nothing)
         if found is not None:
@@ -96,8 +97,7 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                 raise TrainingError(f"{out}: was begun with {was}, and has {now} now; it cannot go on")
             checkpoint.restore(found, encoder, optimizer.optimizer)
             curriculum.load_state_dict(found.state["curriculum"])
-            first, best, best_step = found.step, found.state["best"], found.state["best_step"]
-            best = -math.inf if best is None else best
+            first, best, best_step = found.step, tuple(found.state["best"]), found.state["best_step"]
             if accelerator.scaler is not None:
                 accelerator.scaler.load_state_dict(found.state["scaler"])
     if main:
@@ -108,7 +108,7 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
             state = {
                 "run": run,
                 "curriculum": curriculum.state_dict(),
-                "best": best if math.isfinite(best) else None,
+                "best": best,
                 "best_step": best_step,
                 "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
                 "config": plain(config),
@@ -192,15 +192,16 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                     except ValueError as error:
                         raise TrainingError(f"{_broken(step, _rows(material, pairs), out)}; {error}") from None
                     log.write(step, measures, event="validation")
-                    if measures[parts.validate.primary] > best:
-                        best, best_step = measures[parts.validate.primary], step
+                    score = tuple(measures[name] for name in parts.validate.deciding)
+                    if score > best:
+                        best, best_step = score, step
                         keep(encoder, out / "model", objective.similarity)
                 accelerator.wait_for_everyone()
             if saves:
                 save(step)
     if main and parts.validate is None:
         keep(encoder, out / "model", objective.similarity)
-    return Ended(step, stopped, best, best_step)
+    return Ended(step, stopped, best[0] if best else -math.inf, best_step)
 
 
 def _embedded(vectors: Tensor, where: Numbers, drawn: Drawn) -> Embedded:

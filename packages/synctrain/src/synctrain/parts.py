@@ -28,10 +28,10 @@ class Store(Protocol):
 class Validate(Protocol):
     """How a model is measured while it trains."""
 
-    primary: str
+    deciding: tuple[str, ...]
 
     def __call__(self, embed: Embed) -> dict[str, float]:
-        """Return the measures by name; ``primary`` is the one that decides."""
+        """Return the measures by name; the first one in ``deciding`` that differs says which model is better."""
         ...
 
 

@@ -173,8 +173,9 @@ def averages(results: Results, in_domain: Collection[str] = ()) -> Averages:
 class Validation:
     """A retrieval set made ready to be measured again and again while a model trains."""
 
-    primary = "recall@5"
-    """The measure by which the best model is kept (paper, section 4; there over pairs, here over queries)."""
+    deciding: tuple[str, ...] = ("recall@5", "mrr")
+    """The measures by which the best model is kept: recall@5 (paper, section 4; there over pairs, here over queries), and
+    between equals, of which small sets have many, MRR."""
 
     def __init__(self, one: RetrievalSet, similarity: Similarity = "cos", device: torch.device | str = "cpu") -> None:
         """Look the set up once.
