@@ -4,7 +4,7 @@
     python benchmarks/baselines.py --row best --seed 0   some of it, added to what is there
     python benchmarks/baselines.py --stop-after 3000     seconds after which no new run begins; the same command goes on
 
-Trained on CoNaLa of ../shared/data (no CoNaLa there: nothing to do), measured on CoNaLa (in domain) and on PyDocs, CoSQA
+Trained on CoNaLa of ../shared/data (else there is nothing to do), measured on CoNaLa (in domain) and on PyDocs, CoSQA
 and docstrings (out of domain; cut to 1,000 documents and the relevant ones), and among mutants of CoNaLa's answers, by
 SYNC's rules and by all others. Every run is kept in --work, so what was stopped goes on.
 """
@@ -24,7 +24,7 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 TEST = ("conala", "pydocs", "cosqa", "docstrings")
 DOCUMENTS = 1_000
 STEPS, BATCH, RATE = 130, 48, 2e-5
-PEER = "MNRL (sentence-transformers)"
+PEER = "sentence-transformers MNRL"
 PACKAGES = ("synctrain", "astmut", "torch", "transformers", "accelerate", "sentence-transformers")
 COMMON = (
     f"optim.steps={STEPS}",

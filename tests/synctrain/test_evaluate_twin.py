@@ -2,6 +2,7 @@
 
 import ast
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,14 @@ def test_the_control_counts_code_that_outscores_its_twin() -> None:
         """Blanks are good: code with more of them is nearer to every query."""
         return torch.tensor([[float(text.count(" ")), 1.0] for text in texts])
 
-    documents = {"a": "x = foo(a, b)", "b": "y=bar(c)", "c": "def f(:", "d": "z = 1"}
-    relevant = {"q": frozenset({"a"}), "r": frozenset({"b"}), "s": frozenset({"c"})}
+    documents = {"a": "x = foo(a, b)", "b": "y=bar(c)", "c": "def f(:", "d": "z = 1", "e": 'f("a")', "g": "e (b, c)"}
+    relevant = {"q": frozenset({"a", "e"}), "r": frozenset({"b"}), "s": frozenset({"c", "g"})}
     one = RetrievalSet("s", {"q": "w w", "r": "w w", "s": "w w"}, documents, relevant)
     found = mutants.control(embed, one, "dot")  # type: ignore[arg-type]
-    assert found == (1, 2)  # `a` has more blanks than its twin, `b` fewer; `c` has none, `d` answers nothing
+    # `a` and `g` have more blanks than their twins, `b` fewer, `e` as many; `c` has no twin, `d` answers nothing.
+    assert found == (2, 1, 4)
+    assert found.value == (2 + 0.5) / 4
+    assert math.isnan(mutants.control(embed, RetrievalSet("s", {"q": "w"}, {"c": "("}, {"q": frozenset("c")})).value)  # type: ignore[arg-type]
 
 
 def test_evaluate_reports_the_control(retrieval_folder: Path, bert_folder: Path, tmp_path: Path) -> None:

@@ -355,7 +355,7 @@ def _measured(embed: Embed, similarity: Similarity, protocol: Protocol, beside: 
                 "accuracy": found.accuracy.overall.value,
                 "triplets": found.accuracy.overall.total,
                 "mrr": found.row.measures["standard"]["mrr"],
-                "twin": found.twin.value if found.twin.total else None,
+                "twin": found.twin._asdict(),
                 "rules": {rule: share.value for rule, share in found.accuracy.rules.items()},
             }
     return Run(results, among)

@@ -43,7 +43,7 @@ class Measured:
 
 def _named_counts(value: Any) -> Any:
     """Return a record in which shares say what they count: JSON would make bare lists of them."""
-    if isinstance(value, mutants.Share):
+    if isinstance(value, mutants.Share | mutants.Control):
         return value._asdict()
     return {key: _named_counts(one) for key, one in value.items()} if isinstance(value, dict) else value
 

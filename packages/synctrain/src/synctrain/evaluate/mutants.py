@@ -15,12 +15,13 @@ import torch
 
 from synctrain.evaluate.ranking import pair_scores
 from synctrain.evaluate.retrieval import Once, Row, compare, measure
-from synctrain.evaluate.twin import RULE, reformatted
+from synctrain.evaluate.twin import reformatted
 from synctrain.types import Candidate, DataError, Embed, Pair, RetrievalSet, Similarity
 
 Mutants = Mapping[str, Sequence[Candidate]]
 """The mutants of documents, by document id."""
 
+_EQUAL = 1e-5  # scores that differ by less do so by rounding: texts in other company are summed in another order
 _AT_ONCE = 4_096  # triplets whose texts are embedded together
 
 
@@ -34,6 +35,22 @@ class Share(NamedTuple):
     def value(self) -> float:
         """The share, 0 to 1; NaN of nothing."""
         return self.right / self.total if self.total else float("nan")
+
+
+class Control(NamedTuple):
+    """How often code outscores its re-formatted twin, and how often the two score alike.
+
+    They do for a model that is blind to white space.
+    """
+
+    right: int
+    equal: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """The share in which code is preferred, 0 to 1, a tie counting half; NaN of nothing."""
+        return (self.right + self.equal / 2) / self.total if self.total else float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +70,7 @@ class Among:
     row: Row
     accuracy: Separation
     added: int  # mutants that were put into the corpus
-    twin: Share  # how often code outscores itself re-formatted, over (query, code) pairs: the control
+    twin: Control  # of code and itself re-formatted, over (query, code) pairs
 
 
 class _Case(NamedTuple):
@@ -94,17 +111,28 @@ def evaluate(
     return Among(row, accuracy(once, one, mutants, similarity), added, control(once, one, similarity))
 
 
-def control(embed: Embed, one: RetrievalSet, similarity: Similarity = "cos") -> Share:
+def control(embed: Embed, one: RetrievalSet, similarity: Similarity = "cos") -> Control:
     """Measure how often relevant documents outscore a re-formatted twin that means the same.
 
     A model that goes by what code does, and knows no better, is right as often as a coin; one that prefers the look of
     the code that people write, or of its training data, shows it here. Documents without a twin do not count.
     """
     wanted = sorted({name for names in one.relevant.values() for name in names})
-    texts = {name: other for name in wanted if (other := reformatted(one.documents[name])) is not None}
-    if not texts:
-        return Share(0, 0)
-    return accuracy(embed, one, {name: [Candidate(text, RULE)] for name, text in texts.items()}, similarity).overall
+    twins = {name: other for name in wanted if (other := reformatted(one.documents[name])) is not None}
+    cases = [
+        (text, one.documents[name], twins[name])
+        for query, text in one.queries.items()
+        for name in sorted(one.relevant.get(query, ()))
+        if name in twins
+    ]
+    if not cases:
+        return Control(0, 0, 0)
+    queries, codes, others = zip(*cases, strict=True)
+    query = embed(queries, "query")
+    code = pair_scores(query, embed(codes, "code"), similarity)
+    twin = pair_scores(query, embed(others, "code"), similarity)
+    equal = torch.isclose(code, twin, rtol=0, atol=_EQUAL)
+    return Control(int((~equal & (code > twin)).sum()), int(equal.sum()), len(cases))
 
 
 def with_mutants(one: RetrievalSet, mutants: Mutants) -> RetrievalSet:

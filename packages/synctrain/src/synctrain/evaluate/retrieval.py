@@ -174,8 +174,8 @@ class Validation:
     """A retrieval set made ready to be measured again and again while a model trains."""
 
     deciding: tuple[str, ...] = ("recall@5", "mrr")
-    """The measures by which the best model is kept: recall@5 (paper, section 4; there over pairs, here over queries), and
-    between equals, of which small sets have many, MRR."""
+    """The measures by which the best model is kept: recall@5 (paper, section 4; there over pairs, here over queries),
+    and between equals, of which small sets have many, MRR."""
 
     def __init__(self, one: RetrievalSet, similarity: Similarity = "cos", device: torch.device | str = "cpu") -> None:
         """Look the set up once.
