@@ -50,7 +50,7 @@ def page() -> str:
         f"`{sweep['command']}` ({sweep['date']}) made {every['mutants']:,} mutants of {every['files']:,} files of the "
         f"standard library and of large packages, compared {every['texts_compared']:,} texts with their sources byte "
         f"by byte, and compiled {every['compiled_whole']:,} of them whole: {every['defects']} defects. "
-        f"{every['refused']:,} sites were refused by the check.\n\n{fitted()}{END}"
+        f"{every['refused']:,} sites were refused by the check.\n\n{fitted()}{side_by_side()}{END}"
     )
 
 
@@ -79,6 +79,34 @@ def fitted() -> str:
         f"percent (`{fit['command']}`, {fit['date']}, {machine['python']}, torch {machine['packages']['torch']}):\n\n"
         f"| set | measure | before | after |\n|---|---|---|---|\n{lines}{beside}"
     )
+
+
+def side_by_side() -> str:
+    """Return the table of recipes side by side, nothing where there is no result yet."""
+    if not any(RESULTS.glob("*-baselines.json")):
+        return ""
+    found = newest("baselines")
+    rows = found["rows"]
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row["values"]))
+    lines = "".join(
+        f"| {name} | {row['runs']} | {' | '.join(_value(row['values'].get(column)) for column in columns)} |\n"
+        for name, row in rows.items()
+    )
+    machine = found["machine"]
+    return (
+        f"\nRecipes side by side, {found['steps']} steps of {found['batch']} rows from MiniLM on CoNaLa: MRR by set "
+        f"(ID: in domain, OOD: the mean of the others), and how often an answer of CoNaLa outscores its own mutants, "
+        f"by the rules that were trained with and by all others; percent, mean and standard deviation over runs "
+        f"(`{found['command']}`, {found['date']}, {machine['python']}, torch {machine['packages']['torch']}):\n\n"
+        f"| recipe | runs | {' | '.join(columns)} |\n|---|---|{'---|' * len(columns)}\n{lines}"
+    )
+
+
+def _value(value: dict[str, Any] | None) -> str:
+    """Return a mean, with its deviation where there is one."""
+    if value is None:
+        return ""
+    return f"{value['mean']:.1f}" + (f" ±{value['sd']:.1f}" if len(value["runs"]) > 1 else "")
 
 
 def written(readme: str) -> str:

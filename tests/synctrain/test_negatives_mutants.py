@@ -312,7 +312,7 @@ def test_a_program_that_kills_two_workers_is_counted_and_the_others_go_on(
 
 
 def test_processes_end_with_the_work_and_with_an_interruption() -> None:
-    how = recipe("flip-comparators", (), "each", None, 0)
+    how = recipe("flip-comparators")
     with workers.Workers(how, 2) as pool:
         running = [worker.process for worker in pool._all]
         assert len(list(pool.answers(["a < b"] * 5))) == 5
@@ -352,7 +352,7 @@ def test_a_rule_that_raises_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_a_worker_answers() -> None:
-    lines = [json.dumps(one) for one in ((["flip-comparators"], "each", None, 0), "a < b", "f(", "pass")]
+    lines = [json.dumps(one) for one in (recipe("flip-comparators"), "a < b", "f(", "pass")]
     out = io.StringIO()
     serve(lines, out)
     answers = [json.loads(line) for line in out.getvalue().splitlines()]
@@ -367,3 +367,16 @@ def test_the_worker_s_file_leaves_torch_alone() -> None:
     found = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     found |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert found == {"__future__", "collections.abc", "typing", "astmut", "json", "signal", "sys"}
+
+
+def test_library_functions_of_code_without_imports() -> None:
+    pairs = [Pair("a", "mean of x", "np.mean(x)", "a"), Pair("b", "mean of x", "import numpy as np\nnp.mean(x)", "b")]
+    found = {}
+    for library in ("in-scope", "paper"):
+        made = make_mutants(pairs, rules="substitute-library-function", library=library, processes=0)
+        found[library] = [[one.code for one in made.candidates(pair)] for pair in range(2)]
+    assert found["in-scope"][0] == []
+    assert len(found["paper"][0]) == len(found["in-scope"][1]) == 10
+    assert all(code.startswith("np.") and code.endswith("(x)") for code in found["paper"][0])
+    with pytest.raises(ValueError, match="no library 'none'; there are: in-scope, paper"):
+        make_mutants(pairs, library="none", processes=0)  # type: ignore[arg-type]

@@ -22,6 +22,7 @@ from synctrain.config import Config, load, plain
 from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Results, Row, averages, evaluate
 from synctrain.evaluate.significance import Difference, compare
+from synctrain.negatives.mutants import Mode
 from synctrain.types import Embed, RetrievalSet, Similarity
 
 Say = Callable[[str], None]
@@ -97,6 +98,7 @@ def plan(
     against: str = "soft",
     in_domain: Sequence[str] | None = None,
     distractors: str = "sync",
+    mode: Mode = "together",
     most: int | None = None,
     documents: int | None = None,
     say: Say = print,
@@ -115,7 +117,8 @@ def plan(
         in_domain: names of the sets that the models are trained for; None is those in folders that are trained on.
         distractors: a rule or group; there is one column for mutants by these, and one for those by all other rules.
             Mutants are made of the documents of sets in domain, or of the first set where none is.
-        most: mutants of a document, at most.
+        mode: of the mutants, see ``Distractors``.
+        most: mutants of a document with mode each, at most.
         documents: cuts larger sets to so many documents, see ``data.fewer``.
         say: what is told to the user.
         progress: called with (done, all) while mutants are made.
@@ -144,8 +147,8 @@ def plan(
     if encoder not in encoders.SCRATCH:
         recipes.insert(0, zero_shot(encoder))
     probes = {
-        distractors: measure.Distractors((distractors,), (), most),
-        f"not {distractors}": measure.Distractors((), (distractors,), most),
+        distractors: measure.Distractors((distractors,), (), mode, most),
+        f"not {distractors}": measure.Distractors((), (distractors,), mode, most),
     }
     among = tuple(in_domain) or (sets[0].name,)
     return recipes, Protocol(sets, tuple(in_domain), probes, among, tuple(seeds), against)
@@ -337,7 +340,10 @@ def _asked(protocol: Protocol) -> dict[str, Any]:
     """Return what measures depend on, as JSON holds it; the rules by name, since a group may grow."""
     return {
         "sets": {one.name: data.digest(one) for one in protocol.sets},
-        "probes": {name: {"rules": which.rules, "most": which.most} for name, which in protocol.probes.items()},
+        "probes": {
+            name: {"rules": which.rules, "mode": which.mode, "most": which.most}
+            for name, which in protocol.probes.items()
+        },
         "among": sorted(protocol.among),
     }
 

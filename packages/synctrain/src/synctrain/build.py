@@ -16,7 +16,7 @@ from synctrain.config import Config, ConfigError
 from synctrain.curriculum import Decay, Fixed, sync
 from synctrain.evaluate.retrieval import Validation
 from synctrain.negatives import MutantStore, draw_soft, make_mutants
-from synctrain.negatives.mutants import recipe
+from synctrain.negatives.mutants import Library, Mode, recipe
 from synctrain.objectives import Contrast, Hardest, Pairwise, Retriever, Triplet
 from synctrain.parts import Material, Numbers, Parts, Pool
 from synctrain.types import Curriculum, DataError, Objective, Pair, RetrievalSet, Similarity
@@ -187,21 +187,26 @@ def mutants_of(
     rules: Iterable[str] = (),
     groups: Iterable[str] = (),
     *,
+    mode: Mode = "each",
+    library: Library = "paper",
     most: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> MutantStore:
     """Return the mutants of each pair's code by some rules and groups, all rules where none is given.
 
-    Raises ``ConfigError`` for an unknown rule or group.
+    Arguments as of ``make_mutants``; ``most`` counts with the mode each alone. Raises ``ConfigError`` for an unknown
+    rule or group.
     """
     try:
         return make_mutants(
             pairs,
             rules=tuple(rules) or None,
             groups=tuple(groups),
-            most=most,
+            mode=mode,
+            most=most if mode == "each" else None,
             seed=seed,
+            library=library,
             folder=cache_folder(),
             normalised=data.fingerprint,
             progress=progress,
@@ -218,14 +223,14 @@ def named_rules(names: Iterable[str] = ()) -> tuple[str, ...]:
     chosen: list[str] = []
     for name in names:
         try:
-            found = recipe((name,), (), "each", None, 0).rules
+            found = recipe((name,)).rules
         except ValueError as error:
             try:
-                found = recipe(None, (name,), "each", None, 0).rules
+                found = recipe(None, (name,)).rules
             except ValueError:
                 raise ConfigError(str(error)) from None
         chosen += found
-    return tuple(dict.fromkeys(chosen)) or recipe(None, (), "each", None, 0).rules
+    return tuple(dict.fromkeys(chosen)) or recipe().rules
 
 
 def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], None] | None = None) -> Parts:
@@ -237,7 +242,16 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
     wanted = config.negatives
     mutants = None
     if wanted.rules or wanted.groups:
-        mutants = mutants_of(pairs, wanted.rules, wanted.groups, most=wanted.most, seed=config.seed, progress=progress)
+        mutants = mutants_of(
+            pairs,
+            wanted.rules,
+            wanted.groups,
+            mode=wanted.mode,
+            library=wanted.library,
+            most=wanted.most,
+            seed=config.seed,
+            progress=progress,
+        )
     encoder = make_encoder(config, (text for pair in pairs for text in (pair.query, pair.code)), say)
     pools = [[one.code for one in mutants.candidates(i)] if mutants else [] for i in range(len(pairs))]
     texts = [("query", pair.query) for pair in pairs] + [("code", pair.code) for pair in pairs]

@@ -14,6 +14,13 @@ import click
 from synctrain import __version__
 
 SIMILARITIES = ["cos", "dot", "neg_l2"]
+MODE = click.option(
+    "--mode",
+    type=click.Choice(["together", "each"]),
+    default="together",
+    show_default=True,
+    help="One mutant a rule, with all its places changed, or one a place.",
+)
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
@@ -87,7 +94,8 @@ def fit(
     "--distractors", multiple=True, metavar="NAME", help="Put mutants by this rule or group in the corpus, or by all."
 )
 @click.option("--without", multiple=True, metavar="NAME", help="Leave out the mutants by this rule or group.")
-@click.option("--most", type=click.IntRange(1), help="Mutants of one document, at most; all by default.")
+@MODE
+@click.option("--most", type=click.IntRange(1), help="Mutants of one document with --mode each, at most.")
 @click.option("--zero-shot", default=None, metavar="MODEL", help="Another model to measure beside it.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON.")
 def evaluate(
@@ -99,6 +107,7 @@ def evaluate(
     max_length: int | None,
     distractors: tuple[str, ...],
     without: tuple[str, ...],
+    mode: Any,
     most: int | None,
     zero_shot: str | None,
     output: Path | None,
@@ -112,7 +121,7 @@ def evaluate(
             folders,
             similarity=similarity,
             max_length=max_length,
-            distractors=_distractors(distractors, without, most),
+            distractors=_distractors(distractors, without, mode, most),
             progress=_progress(quiet=False),
         )
         report.show(report.table(found.results, in_domain, convention=convention, mutants=found.among or None))
@@ -123,7 +132,7 @@ def evaluate(
             report.write_json(output, found.record())
 
 
-def _distractors(names: tuple[str, ...], without: tuple[str, ...], most: int | None) -> Any:
+def _distractors(names: tuple[str, ...], without: tuple[str, ...], mode: Any, most: int | None) -> Any:
     """Return which mutants are wanted, None for none."""
     from synctrain.measure import Distractors  # keeps --help fast
 
@@ -131,7 +140,7 @@ def _distractors(names: tuple[str, ...], without: tuple[str, ...], most: int | N
         if without or most:
             raise click.UsageError("--without and --most go with --distractors")
         return None
-    return Distractors(() if "all" in names else names, without, most)
+    return Distractors(() if "all" in names else names, without, mode, most)
 
 
 @main.command()
@@ -144,7 +153,8 @@ def _distractors(names: tuple[str, ...], without: tuple[str, ...], most: int | N
 @click.option("--against", default=None, help="The row to test against; the first one by default.")
 @click.option("--in-domain", multiple=True, help="Name of a set; those in folders trained on by default.")
 @click.option("--distractors", default="sync", show_default=True, help="A rule or group; all others are a column, too.")
-@click.option("--most", type=click.IntRange(1), help="Mutants of one document, at most; all by default.")
+@MODE
+@click.option("--most", type=click.IntRange(1), help="Mutants of one document with --mode each, at most.")
 @click.option("--documents", type=click.IntRange(1), help="Cut larger test sets to so many documents.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("baselines"), show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the table as JSON, too.")
@@ -158,6 +168,7 @@ def baselines(
     against: str | None,
     in_domain: tuple[str, ...],
     distractors: str,
+    mode: Any,
     most: int | None,
     documents: int | None,
     out: Path,
@@ -182,6 +193,7 @@ def baselines(
             against=against or chosen[0].partition("=")[0],
             in_domain=in_domain or None,
             distractors=distractors,
+            mode=mode,
             most=most,
             documents=documents,
             say=_say,

@@ -86,8 +86,13 @@ class Negatives:
     rules: tuple[str, ...] = ()
     groups: tuple[str, ...] = ("sync",)
     """astmut's rules and groups that make the hard negatives; both empty for none."""
+    mode: Literal["each", "together"] = "each"
+    """A mutant for each place, or one for each rule with all its places changed (paper, algorithm 1)."""
+    library: Literal["in-scope", "paper"] = "paper"
+    """Whether other library functions are taken by the imports of the code, or, for snippets without imports, by what
+    ``np.`` and the like are called after (paper)."""
     most: Count = 64
-    """Mutants kept of one snippet, a seeded sample over its rules."""
+    """Mutants kept of one snippet with mode each, a seeded sample over its rules."""
     pool: Whole = 0
     """Candidates of a row that are scored, drawn anew each time; 0 is all."""
     sampling: Literal["softmax", "uniform", "top1"] = "softmax"

@@ -15,6 +15,7 @@ from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Results, evaluate
 from synctrain.evaluate.search import Entry, Hit, Index
 from synctrain.negatives import MutantStore
+from synctrain.negatives.mutants import Mode
 from synctrain.types import Candidate, DataError, Embed, Pair, RetrievalSet, Similarity
 
 Progress = Callable[[int, int], None]
@@ -100,11 +101,14 @@ class Distractors:
     Attributes:
         names: rules of astmut and groups of them; none is all rules.
         without: groups or rules that are left out: a model that was trained with them has seen the like.
-        most: mutants of a document, a seeded sample over its rules; None is all.
+        mode: ``together`` is one mutant a rule with all its places changed, as in the paper (algorithm 1), so that no
+            rule counts for more because it has many places; ``each`` one a place.
+        most: mutants of a document with mode each, a seeded sample over its rules; None is all.
     """
 
     names: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    mode: Mode = "together"
     most: int | None = None
 
     @property
@@ -123,7 +127,7 @@ def distractors_of(
     """Return mutants of all documents that are relevant to a query, by id."""
     wanted = sorted({document for documents in one.relevant.values() for document in documents})
     pairs = [Pair(name, "", one.documents[name], name) for name in wanted]
-    made = mutants_of(pairs, which.rules, most=which.most, progress=progress)
+    made = mutants_of(pairs, which.rules, mode=which.mode, most=which.most, progress=progress)
     return {name: found for i, name in enumerate(wanted) if (found := made.candidates(i))}
 
 

@@ -15,6 +15,8 @@ from typing import IO, Literal, NamedTuple, TypeAlias, get_args
 import astmut
 
 Mode: TypeAlias = Literal["each", "together"]
+Library: TypeAlias = Literal["in-scope", "paper"]
+LIBRARY_RULE = "substitute-library-function"  # the one rule with an option that matters here
 
 
 class Piece(NamedTuple):
@@ -33,6 +35,7 @@ class Recipe(NamedTuple):
     mode: Mode
     most: int | None
     seed: int
+    library: Library = "in-scope"
 
 
 class Refused(NamedTuple):
@@ -43,15 +46,22 @@ class Refused(NamedTuple):
 
 
 def recipe(
-    rules: Iterable[str] | str | None, groups: Iterable[str] | str, mode: Mode, most: int | None, seed: int
+    rules: Iterable[str] | str | None = None,
+    groups: Iterable[str] | str = (),
+    mode: Mode = "each",
+    most: int | None = None,
+    *,
+    seed: int = 0,
+    library: Library = "in-scope",
 ) -> Recipe:
     """Return the recipe for these rules and groups of rules, all rules where none is given.
 
     Raises:
-        ValueError: an unknown rule, group or mode, or ``most`` where it has no meaning.
+        ValueError: an unknown rule, group, mode or library, or ``most`` where it has no meaning.
     """
-    if mode not in get_args(Mode):
-        raise ValueError(f"no mode {mode!r}; there are: {', '.join(get_args(Mode))}")
+    for what, given, known in (("mode", mode, get_args(Mode)), ("library", library, get_args(Library))):
+        if given not in known:
+            raise ValueError(f"no {what} {given!r}; there are: {', '.join(known)}")
     if most is not None and (most < 1 or mode != "each"):
         raise ValueError(f"most = {most}: must be at least 1, and goes with the mode each")
     names = None if rules is None else [rules] if isinstance(rules, str) else list(rules)
@@ -59,7 +69,7 @@ def recipe(
         chosen = astmut.choose(names, groups)
     except astmut.UnknownRuleError as error:
         raise ValueError(str(error)) from None
-    return Recipe(tuple(rule.name for rule in chosen), mode, most, seed if most is not None else 0)
+    return Recipe(tuple(rule.name for rule in chosen), mode, most, seed if most is not None else 0, library)
 
 
 def version() -> str:
@@ -72,11 +82,12 @@ def pieces(code: str, how: Recipe) -> list[Piece] | Refused:
 
     Nothing but the death of the process gets out of here: what astmut or somebody's rule raises is ``failed``.
     """
+    options = {LIBRARY_RULE: {"library": how.library}} if LIBRARY_RULE in how.rules else {}
     try:
         if how.most is None:
-            found = astmut.mutate(code, rules=how.rules, mode=how.mode)
+            found = astmut.mutate(code, rules=how.rules, mode=how.mode, options=options)
         else:
-            found = astmut.mutate(code, rules=how.rules, mode="sample", count=how.most, seed=how.seed)
+            found = astmut.mutate(code, rules=how.rules, mode="sample", count=how.most, seed=how.seed, options=options)
         return [_piece(mutant) for mutant in found]
     except astmut.ParseError as error:
         return Refused("unparsable", str(error))
@@ -87,9 +98,9 @@ def pieces(code: str, how: Recipe) -> list[Piece] | Refused:
 def serve(lines: Iterable[str], out: IO[str]) -> None:
     """Answer programs, a JSON line each; the first line is the recipe, answered by what is wrong with it, if at all."""
     stream = iter(lines)
-    rules, mode, most, seed = json.loads(next(stream))
+    rules, mode, most, seed, library = json.loads(next(stream))
     try:
-        how, complaint = recipe(rules, (), mode, most, seed), ""
+        how, complaint = recipe(rules, (), mode, most, seed=seed, library=library), ""
     except ValueError as error:  # a rule that only the parent process knows
         how, complaint = Recipe((), "each", None, 0), str(error)
     print(json.dumps(complaint), file=out, flush=True)

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from synctrain.files import write
-from synctrain.negatives.mutants import Mode, Piece, Recipe, Refused, recipe, version
+from synctrain.negatives.mutants import Library, Mode, Piece, Recipe, Refused, recipe, version
 from synctrain.negatives.text import plain
 from synctrain.negatives.workers import Answer, Workers, processors
 from synctrain.types import Candidate, Pair
@@ -107,6 +107,7 @@ def make_mutants(
     mode: Mode = "each",
     most: int | None = None,
     seed: int = 0,
+    library: Library = "in-scope",
     folder: Path | None = None,
     processes: int | None = None,
     longest: int = 100_000,
@@ -126,6 +127,8 @@ def make_mutants(
         mode: ``each``, one mutant a place; ``together``, one a rule, with all its places changed (SYNC, algorithm 1).
         most: at most so many mutants of a code, drawn by ``seed`` with the rules in turn.
         seed: of that draw.
+        library: whether ``substitute-library-function`` goes by the imports of the code, or takes ``np.`` and the like
+            for what they are called after and writes any function of its index (``paper``): code without imports.
         folder: where the cache is; without one nothing is kept. Several may be kept side by side. The file's name is
             the hash of codes, intents, rules, the other options that matter, and the versions of astmut and Python.
         processes: how many worker processes; by default one a processor. 0 works in this process, unprotected: a
@@ -136,10 +139,10 @@ def make_mutants(
         progress: called with (done, all) after each different code; never on a cache hit.
 
     Raises:
-        ValueError: an unknown rule, group or mode, or ``most`` where it has no meaning.
+        ValueError: an unknown rule, group, mode or library, or ``most`` where it has no meaning.
         RuntimeError: the worker processes do not start.
     """
-    how = recipe(rules, groups, mode, most, seed)
+    how = recipe(rules, groups, mode, most, seed=seed, library=library)
     path = folder / f"mutants-{_key(pairs, how, longest, normalised)}.safetensors" if folder else None
     if path is not None and path.exists():
         try:
