@@ -39,7 +39,7 @@ VARIANTS = {
     "sync-fixed": 'preset = "sync-fixed"\n' + WARMUP,
     "best-without-mutants": 'preset = "best"\n[negatives]\nsoft = 0\ngroups = []\n',
 }
-ROWS = ("soft", "dns", "coderetriever", "disco", "sync", "sync-fixed", "best-without-mutants", "best")
+ROWS = ("best", "best-without-mutants", "soft", "sync", "sync-fixed", "dns", "coderetriever", "disco")
 
 
 def train_peer(seed: int, folder: Path, precision: str, train_on: str, test_on: Sequence[str]) -> str:
