@@ -88,12 +88,15 @@ def _by_name(rule: Rule) -> str:
     return rule.name
 
 
-_SiteMaker: TypeAlias = Callable[[str, cst.CSTNode, int, int, Rewrite | Edits], Found]
-Asked: TypeAlias = tuple[str, tuple[tuple[str, RuleFunction, frozenset[str]], ...]]
+_SiteMaker: TypeAlias = Callable[[str, cst.CSTNode, int, Span, int, Rewrite | Edits], Found]
+Asked: TypeAlias = tuple[str, tuple[tuple[str, RuleFunction, frozenset[str]], ...]] | None
 
 
 class _Asked(dict[type[cst.CSTNode], Asked]):
-    """For each type of node, the context it makes and the rules that are asked about it; filled when met."""
+    """For each type of node, the context it makes and the rules that are asked about it; filled when met.
+
+    None where it makes no context and no rule is asked.
+    """
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         super().__init__()
@@ -101,10 +104,8 @@ class _Asked(dict[type[cst.CSTNode], Asked]):
 
     def __missing__(self, kind: type[cst.CSTNode]) -> Asked:
         context = next((context for context, types in _CONTEXTS if issubclass(kind, types)), "")
-        self[kind] = entry = (
-            context,
-            tuple((r.name, r.rewrites, r.skip) for r in self.rules if issubclass(kind, r.types)),
-        )
+        interested = tuple((r.name, r.rewrites, r.skip) for r in self.rules if issubclass(kind, r.types))
+        self[kind] = entry = (context, interested) if context or interested else None
         return entry
 
 
@@ -115,57 +116,61 @@ def _asked(rules: tuple[Rule, ...]) -> _Asked:
 
 
 def _find(source: Source, asked: _Asked, wanted: Callable[[int, int], bool] | None, made: _SiteMaker) -> list[Found]:
-    starts, ends = source.starts, source.ends
+    nodes, starts, ends = source.nodes, source.starts, source.ends
     found: list[Found] = []
     add = found.append
     inside = {"": -1, ANNOTATION: -1, PATTERN: -1, FSTRING: -1}
     horizon = -1  # behind it no node stands in any context
-    for at, node in enumerate(source.nodes):
-        context, interested = asked[type(node)]
+    for at in source.of_types([kind for kind in source.by_type if asked[kind]]):
+        node, start, end = nodes[at], starts[at], ends[at]
+        context, interested = asked[type(node)]  # type: ignore[misc]
         if context:
-            inside[context] = max(inside[context], ends[at])
-            horizon = max(horizon, ends[at])
-        if not interested:
+            inside[context] = max(inside[context], end)
+            horizon = max(horizon, end)
+        if wanted is not None and not wanted(start, end):
             continue
-        start = starts[at]
-        if wanted is not None and not wanted(start, ends[at]):
-            continue
+        span: Span | None = None
         for rule, rewrites, skip in interested:
             if start < horizon and any(start < inside[context] for context in skip):
                 continue
-            for choice, rewrite in enumerate(rewrites(node, source)):
-                add(made(rule, node, at, choice, rewrite))
+            choice = 0
+            for rewrite in rewrites(node, source):
+                if span is None:  # most nodes have no site, and many have several
+                    span = _new(Span, (start, end))
+                add(made(rule, node, at, span, choice, rewrite))
+                choice += 1
     return found
 
 
 def _site_maker(source: Source, *, keep: bool) -> _SiteMaker:
     """Return the function that makes sites of a source's rewrites: one closure, since it is called for each site."""
-    text, place, starts, ends = source.text, source.place, source.starts, source.ends
-    neighbours = text.neighbours
+    text, place, bytewise = source.text, source.place, source.text.bytewise
+    nothing: Edits = {}
 
-    def made(rule: str, node: cst.CSTNode, at: int, choice: int, rewrite: Rewrite | Edits) -> Found:
+    def made(rule: str, node: cst.CSTNode, at: int, whole: Span, choice: int, rewrite: Rewrite | Edits) -> Found:
         tags: tuple[str, ...] = ()
         wanted = rewrite
         if type(rewrite) is Rewrite:
             wanted, tags, _ = rewrite
-        whole = _new(Span, (starts[at], ends[at]))
         edits = []
         for key, new in wanted.items():  # type: ignore[union-attr]
-            span = whole if key is node else place(key)
+            span = whole if key is node else key if type(key) is Span else place(key)
             if type(new) is not str:
                 new = "".join(  # noqa: PLW2901
                     [part if isinstance(part, str) else text.cut(*source.outer(part)) for part in new]
                 )
-            before, behind = neighbours(span[0], span[1])
+            start, end = span
+            before, behind = bytewise[start - 1 : start], bytewise[end : end + 1]
             if before in _JOINING or behind in _JOINING:
-                new = _apart(before, behind, new, inserted=span[0] == span[1])  # noqa: PLW2901
+                new = _apart(before, behind, new, inserted=start == end)  # noqa: PLW2901
             edits.append(_new(Edit, (span, new)))
         if len(edits) > 1:
             edits.sort()
-        if edits[0][0][0] > whole[0] and text.starts_with(" ", whole[0]):
-            whole = Span(edits[0][0][0], whole[1])  # a comparison target begins with its blanks
+        first = edits[0][0][0]
+        if first > whole[0] and bytewise[whole[0]] == " ":
+            whole = Span(first, whole[1])  # a comparison target begins with its blanks
         site = _new(Site, (rule, whole, tuple(edits), choice, tags, text))
-        return _new(Found, (site, at, _together(rewrite) if keep else {}))
+        return _new(Found, (site, at, _together(rewrite) if keep else nothing))
 
     return made
 
@@ -233,7 +238,7 @@ def _compose(source: Source, ordered: Sequence[Change], everything: Sequence[Cha
                 part if isinstance(part, str) else _rendered(source, source.outer(part), everything, used)
                 for part in change.new
             )
-        before, behind = source.text.neighbours(start, end)
+        before, behind = source.text.bytewise[start - 1 : start], source.text.bytewise[end : end + 1]
         yield Edit(Span(start, end), _apart(before, behind, new, inserted=start == end))
 
 

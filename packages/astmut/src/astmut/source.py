@@ -12,7 +12,8 @@ import threading
 import tokenize
 import warnings
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, reduce
 from typing import TypeVar
 
@@ -43,7 +44,7 @@ DEEP_RECURSION = 100_000
 _stack_size_lock = threading.Lock()
 
 # Nodes whose span holds white space beside a token of so many bytes, at the span's start, or its end if negative.
-_STRINGS = {cst.SimpleString, cst.FormattedString, cst.TemplatedString}
+_STRINGS: set[type[cst.CSTNode]] = {cst.SimpleString, cst.FormattedString, cst.TemplatedString}
 _OWN_TOKENS: dict[type[cst.CSTNode], int] = {
     cst.LeftSquareBracket: 1, cst.LeftCurlyBrace: 1, cst.LeftParen: 1,
     cst.Plus: 1, cst.Minus: 1, cst.BitInvert: 1, cst.Not: 3,
@@ -89,7 +90,7 @@ class Source:
                 self.module, recording = _parse(self.text, self.origin)
                 self.nodes, self.starts, self.ends, self.parents, _ = recording
                 # By identity: the hash of a libcst node is a Python function, three times as slow.
-                self._numbers = {id(node): number for number, node in enumerate(self.nodes)}
+                self._numbers = dict(zip(map(id, self.nodes), range(len(self.nodes)), strict=True))
         except ParseError as error:
             error.path = path
             raise
@@ -97,12 +98,29 @@ class Source:
             raise ParseError(f"no file can hold this text: {error.reason}", path=path) from None
 
     @cached_property
+    def by_type(self) -> Mapping[type[cst.CSTNode], Sequence[int]]:
+        """The numbers of the nodes of each type that there is, so that who asks for some need not walk over all."""
+        numbers: defaultdict[type[cst.CSTNode], list[int]] = defaultdict(list)
+        for number, kind in zip(self._numbers.values(), map(type, self.nodes), strict=True):
+            numbers[kind].append(number)
+        return dict(numbers)
+
+    def of_types(self, types: Iterable[type[cst.CSTNode]]) -> list[int]:
+        """Return the numbers of all nodes of just these types, in the order of the text."""
+        found: list[int] = []
+        for kind in types:
+            found += self.by_type.get(kind, ())
+        found.sort()
+        return found
+
+    @cached_property
     def strings_over_lines(self) -> list[Span]:
         """The spans of the outermost strings that hold a line end, in order."""
         spans: list[Span] = []
         behind = -1
-        for node, start, end in zip(self.nodes, self.starts, self.ends, strict=True):
-            if type(node) in _STRINGS and start >= behind:
+        for number in self.of_types(_STRINGS):
+            start, end = self.starts[number], self.ends[number]
+            if start >= behind:
                 text = self.text.cut(start, end)
                 if "\n" in text or "\r" in text:
                     spans.append(Span(start, end))
@@ -139,7 +157,8 @@ class Source:
         numbers = self._numbers
         lpar = getattr(node, "lpar", None)
         if lpar:
-            return Span(self.starts[numbers[id(lpar[0])]], self.ends[numbers[id(node.rpar[-1])]])  # type: ignore[attr-defined]
+            first, last = numbers[id(lpar[0])], numbers[id(node.rpar[-1])]  # type: ignore[attr-defined]
+            return _new(Span, (self.starts[first], self.ends[last]))
         at = numbers[id(node)]
         return _new(Span, (self.starts[at], self.ends[at]))
 
@@ -155,7 +174,7 @@ class Source:
         size = _OWN_TOKENS.get(type(key))  # type: ignore[arg-type]
         if size is None:
             return _new(Span, (start, end))
-        return Span(start, start + size) if size > 0 else Span(end + size, end)
+        return _new(Span, (start, start + size) if size > 0 else (end + size, end))
 
     def code(self, node: cst.CSTNode) -> str:
         """Return the text of ``node`` without its own parentheses."""
