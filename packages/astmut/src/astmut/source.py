@@ -80,7 +80,7 @@ class Source:
     def __init__(self, text: str | bytes, path: str | None = None) -> None:
         """Parse ``text``: ``compile`` as the gate, then libcst, then one printing pass for the spans."""
         self.path = path
-        self.memo: dict[str, object] = {}  # what other modules worked out about this source, by their own keys
+        self.memo: dict[object, object] = {}  # what other modules worked out about this source, by their own keys
         try:
             self.coding, value = ("utf-8", text) if isinstance(text, str) else _decode(text)
             self.text = Text(value)
