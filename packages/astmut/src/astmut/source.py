@@ -12,8 +12,7 @@ import threading
 import tokenize
 import warnings
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, reduce
 from typing import TypeVar
 
@@ -88,7 +87,7 @@ class Source:
             with collector_off(), _ValidationOff():
                 self.origin = len(BOM.encode()) if value.startswith(BOM) else 0  # where the program begins
                 self.module, recording = _parse(self.text, self.origin)
-                self.nodes, self.starts, self.ends, self.parents, _ = recording
+                self.nodes, self.starts, self.ends, self.parents, self.by_type, _ = recording
                 # By identity: the hash of a libcst node is a Python function, three times as slow.
                 self._numbers = dict(zip(map(id, self.nodes), range(len(self.nodes)), strict=True))
         except ParseError as error:
@@ -96,14 +95,6 @@ class Source:
             raise
         except UnicodeEncodeError as error:
             raise ParseError(f"no file can hold this text: {error.reason}", path=path) from None
-
-    @cached_property
-    def by_type(self) -> Mapping[type[cst.CSTNode], Sequence[int]]:
-        """The numbers of the nodes of each type that there is, so that who asks for some need not walk over all."""
-        numbers: defaultdict[type[cst.CSTNode], list[int]] = defaultdict(list)
-        for number, kind in zip(self._numbers.values(), map(type, self.nodes), strict=True):
-            numbers[kind].append(number)
-        return dict(numbers)
 
     def of_types(self, types: Iterable[type[cst.CSTNode]]) -> list[int]:
         """Return the numbers of all nodes of just these types, in the order of the text."""

@@ -18,9 +18,11 @@ def string_length(node: cst.SimpleString | cst.ConcatenatedString, source: Sourc
     for an argument of ``Literal[...]``.
     """
     lengths: dict[int, int | None] = source.memo.setdefault("string lengths", {})  # type: ignore[assignment]
-    if id(node) not in lengths:  # two rules ask for each
-        lengths[id(node)] = _length_of_whole(node, source)
-    return lengths[id(node)]
+    try:
+        return lengths[id(node)]  # two rules ask for each
+    except KeyError:
+        length = lengths[id(node)] = _length_of_whole(node, source)
+        return length
 
 
 def _length_of_whole(node: cst.SimpleString | cst.ConcatenatedString, source: Source) -> int | None:

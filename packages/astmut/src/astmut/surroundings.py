@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import libcst as cst
@@ -31,12 +32,27 @@ def in_literal_type(node: cst.CSTNode, source: Source) -> bool:
     return type(name) in _NAMES and source.code(name).split(".")[-1] == "Literal"  # type: ignore[arg-type]
 
 
-def is_decorator(node: cst.CSTNode, source: Source) -> bool:
+def is_decorator(call: cst.Call, source: Source) -> bool:
     """Whether a call is what a decorator applies, by itself or as the beginning of a chain of calls."""
-    above: Any = source.parent(node)
-    while type(above) is cst.Attribute or (type(above) is cst.Call and above.func is node):
-        node, above = above, source.parent(above)
-    return type(above) is cst.Decorator
+    applied = source.memo.get("decorators")
+    if applied is None:
+        applied = source.memo["decorators"] = set(_applied_by_decorators(source))
+    return id(call) in applied  # type: ignore[operator]
+
+
+def _applied_by_decorators(source: Source) -> Iterator[int]:
+    """Yield the identities of the expressions that decorators apply, and of what their chains begin with."""
+    for number in source.of_types((cst.Decorator,)):
+        decorator: Any = source.nodes[number]
+        expression = decorator.decorator
+        while True:
+            yield id(expression)
+            if type(expression) is cst.Attribute:
+                expression = expression.value
+            elif type(expression) is cst.Call:
+                expression = expression.func
+            else:
+                break
 
 
 def is_docstring(node: cst.CSTNode, source: Source) -> bool:
