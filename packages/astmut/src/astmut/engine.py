@@ -37,11 +37,14 @@ _JOINING = _WORD | {"{"}
 
 
 class Found(NamedTuple):
-    """A site, the number of the node that it was found at, and what its rule wants where all sites change at once."""
+    """All sites of a source, and the number of the node that each was found at.
 
-    site: Site
-    at: int
-    together: Edits
+    ``together`` is, where it was asked for, what the rule of each wants where all its sites change at once.
+    """
+
+    sites: list[Site]
+    numbers: list[int]
+    together: list[Edits]
 
 
 class Change(NamedTuple):
@@ -74,26 +77,29 @@ def find(
     wanted: Callable[[int, int], bool] | None = None,
     *,
     together: bool = False,
-) -> list[Found]:
+) -> Found:
     """Return every site of ``rules``, in the order of the text, then of the rules' names, then of choice.
 
     ``wanted`` may refuse nodes by start and end before any rule is asked. ``together`` keeps what each rule wants
     where all sites change at once, which ``compose`` needs.
     """
     with collector_off():
-        return _find(source, _asked(tuple(sorted(rules, key=_by_name))), wanted, _site_maker(source, keep=together))
+        return _find(source, _asked(tuple(sorted(rules, key=_by_name))), wanted, keep=together)
 
 
 def _by_name(rule: Rule) -> str:
     return rule.name
 
 
-_SiteMaker: TypeAlias = Callable[[str, cst.CSTNode, int, int, Rewrite | Edits], Found]
-Asked: TypeAlias = tuple[str, tuple[tuple[str, RuleFunction, frozenset[str]], ...]]
+_SiteMaker: TypeAlias = Callable[[str, cst.CSTNode, Span, int, Rewrite | Edits], Site]
+Asked: TypeAlias = tuple[str, tuple[tuple[str, RuleFunction, frozenset[str]], ...]] | None
 
 
 class _Asked(dict[type[cst.CSTNode], Asked]):
-    """For each type of node, the context it makes and the rules that are asked about it; filled when met."""
+    """For each type of node, the context it makes and the rules that are asked about it; filled when met.
+
+    None where it makes no context and no rule is asked.
+    """
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         super().__init__()
@@ -101,10 +107,8 @@ class _Asked(dict[type[cst.CSTNode], Asked]):
 
     def __missing__(self, kind: type[cst.CSTNode]) -> Asked:
         context = next((context for context, types in _CONTEXTS if issubclass(kind, types)), "")
-        self[kind] = entry = (
-            context,
-            tuple((r.name, r.rewrites, r.skip) for r in self.rules if issubclass(kind, r.types)),
-        )
+        interested = tuple((r.name, r.rewrites, r.skip) for r in self.rules if issubclass(kind, r.types))
+        self[kind] = entry = (context, interested) if context or interested else None
         return entry
 
 
@@ -114,58 +118,64 @@ def _asked(rules: tuple[Rule, ...]) -> _Asked:
     return _Asked(rules)
 
 
-def _find(source: Source, asked: _Asked, wanted: Callable[[int, int], bool] | None, made: _SiteMaker) -> list[Found]:
-    starts, ends = source.starts, source.ends
-    found: list[Found] = []
-    add = found.append
+def _find(source: Source, asked: _Asked, wanted: Callable[[int, int], bool] | None, *, keep: bool) -> Found:
+    nodes, starts, ends = source.nodes, source.starts, source.ends
+    sites: list[Site] = []
+    numbers: list[int] = []
+    together: list[Edits] = []
+    made = _site_maker(source)
     inside = {"": -1, ANNOTATION: -1, PATTERN: -1, FSTRING: -1}
     horizon = -1  # behind it no node stands in any context
-    for at, node in enumerate(source.nodes):
-        context, interested = asked[type(node)]
+    for at in source.of_types([kind for kind in source.by_type if asked[kind]]):
+        node, start, end = nodes[at], starts[at], ends[at]
+        context, interested = asked[type(node)]  # type: ignore[misc]
         if context:
-            inside[context] = max(inside[context], ends[at])
-            horizon = max(horizon, ends[at])
-        if not interested:
+            inside[context] = max(inside[context], end)
+            horizon = max(horizon, end)
+        if wanted is not None and not wanted(start, end):
             continue
-        start = starts[at]
-        if wanted is not None and not wanted(start, ends[at]):
-            continue
+        span: Span | None = None
         for rule, rewrites, skip in interested:
             if start < horizon and any(start < inside[context] for context in skip):
                 continue
-            for choice, rewrite in enumerate(rewrites(node, source)):
-                add(made(rule, node, at, choice, rewrite))
-    return found
+            choice = 0
+            for rewrite in rewrites(node, source):
+                if span is None:  # most nodes have no site, and many have several
+                    span = _new(Span, (start, end))
+                sites.append(made(rule, node, span, choice, rewrite))
+                numbers.append(at)
+                if keep:
+                    together.append(_together(rewrite))
+                choice += 1  # noqa: SIM113 - an enumerate for each question costs as much as most answers
+    return Found(sites, numbers, together)
 
 
-def _site_maker(source: Source, *, keep: bool) -> _SiteMaker:
+def _site_maker(source: Source) -> _SiteMaker:
     """Return the function that makes sites of a source's rewrites: one closure, since it is called for each site."""
-    text, place, starts, ends = source.text, source.place, source.starts, source.ends
-    neighbours = text.neighbours
+    text, place, bytewise = source.text, source.place, source.text.bytewise
 
-    def made(rule: str, node: cst.CSTNode, at: int, choice: int, rewrite: Rewrite | Edits) -> Found:
+    def made(rule: str, node: cst.CSTNode, whole: Span, choice: int, rewrite: Rewrite | Edits) -> Site:
         tags: tuple[str, ...] = ()
         wanted = rewrite
         if type(rewrite) is Rewrite:
             wanted, tags, _ = rewrite
-        whole = _new(Span, (starts[at], ends[at]))
         edits = []
         for key, new in wanted.items():  # type: ignore[union-attr]
-            span = whole if key is node else place(key)
+            span = whole if key is node else key if type(key) is Span else place(key)
             if type(new) is not str:
                 new = "".join(  # noqa: PLW2901
                     [part if isinstance(part, str) else text.cut(*source.outer(part)) for part in new]
                 )
-            before, behind = neighbours(span[0], span[1])
-            if before in _JOINING or behind in _JOINING:
-                new = _apart(before, behind, new, inserted=span[0] == span[1])  # noqa: PLW2901
+            start, end = span
+            if bytewise[start - 1 : start] in _JOINING or bytewise[end : end + 1] in _JOINING:
+                new = _apart(bytewise, start, end, new)  # noqa: PLW2901
             edits.append(_new(Edit, (span, new)))
         if len(edits) > 1:
             edits.sort()
-        if edits[0][0][0] > whole[0] and text.starts_with(" ", whole[0]):
-            whole = Span(edits[0][0][0], whole[1])  # a comparison target begins with its blanks
-        site = _new(Site, (rule, whole, tuple(edits), choice, tags, text))
-        return _new(Found, (site, at, _together(rewrite) if keep else {}))
+        first = edits[0][0][0]
+        if first > whole[0] and bytewise[whole[0]] == " ":
+            whole = Span(first, whole[1])  # a comparison target begins with its blanks
+        return _new(Site, (rule, whole, tuple(edits), choice, tags, text))
 
     return made
 
@@ -177,13 +187,15 @@ def _together(rewrite: Rewrite | Edits) -> Edits:
     return rewrite
 
 
-def _apart(before: str, behind: str, new: str, *, inserted: bool) -> str:
-    """Return ``new`` with a blank before or behind it where it would run into a word beside it.
+def _apart(bytewise: str, start: int, end: int, new: str) -> str:
+    """Return ``new`` with a blank before or behind it where it would run into a word beside its place.
 
     ``1if"a"else 2`` with 3 for the string must become ``1if 3 else 2``; two braces in a row would be an escape
-    in an f-string. ``before`` and ``behind`` are the characters beside it.
+    in an f-string.
     """
+    before, behind = bytewise[start - 1 : start], bytewise[end : end + 1]
     if not new:
+        inserted = start == end
         joins = before in _WORD and (behind in _WORD or behind in _QUOTE)
         return " " if (joins or before == "{" == behind) and not inserted else ""
     first, last = new[0], new[-1]
@@ -197,7 +209,10 @@ def _apart(before: str, behind: str, new: str, *, inserted: bool) -> str:
     return new
 
 
-def compose(source: Source, found: Sequence[Found]) -> tuple[tuple[Edit, ...], tuple[Site, ...]]:
+Wish: TypeAlias = tuple[Site, int, Edits]  # a site, its node's number, and what its rule wants with all sites changed
+
+
+def compose(source: Source, wishes: Sequence[Wish]) -> tuple[tuple[Edit, ...], tuple[Site, ...]]:
     """Return the edits that make the changes of many sites at once, and the sites that had a part in them.
 
     Deletions join. Otherwise the outermost change wins, and what lies inside it vanishes, except in the nodes that
@@ -205,13 +220,15 @@ def compose(source: Source, found: Sequence[Found]) -> tuple[tuple[Edit, ...], t
     root downwards does.
     """
     changes = (
-        Change(*source.place(key), new, number) for number, one in enumerate(found) for key, new in one.together.items()
+        Change(*source.place(key), new, number)
+        for number, (_, _, edits) in enumerate(wishes)
+        for key, new in edits.items()
     )
     unique = {(c.start, c.end, c.new): c for c in changes}
     ordered = sorted(unique.values(), key=lambda c: (c.start, c.start != c.end, -c.end, c.site))
     used: set[int] = set()
     edits = tuple(_compose(source, ordered, ordered, used))
-    return edits, tuple(found[number].site for number in sorted(used))
+    return edits, tuple(wishes[number][0] for number in sorted(used))
 
 
 def _compose(source: Source, ordered: Sequence[Change], everything: Sequence[Change], used: set[int]) -> Iterator[Edit]:
@@ -233,8 +250,7 @@ def _compose(source: Source, ordered: Sequence[Change], everything: Sequence[Cha
                 part if isinstance(part, str) else _rendered(source, source.outer(part), everything, used)
                 for part in change.new
             )
-        before, behind = source.text.neighbours(start, end)
-        yield Edit(Span(start, end), _apart(before, behind, new, inserted=start == end))
+        yield Edit(Span(start, end), _apart(source.text.bytewise, start, end, new))
 
 
 def _start(change: Change) -> int:
@@ -249,24 +265,21 @@ def _rendered(source: Source, span: Span, everything: Sequence[Change], used: se
     return source.text.splice(_compose(source, inside, everything, used), *span)
 
 
-def each(
-    source: Source, rules: Sequence[Rule], found: Sequence[Found], stats: Stats, *, check: bool
-) -> Iterator[Mutant]:
+def each(source: Source, rules: Sequence[Rule], found: Found, stats: Stats, *, check: bool) -> Iterator[Mutant]:
     """Yield one mutant for each site."""
     groups = {rule.name: rule.groups for rule in rules}
     text = source.text
     if not check:
-        for site, *_ in found:
+        for site in found.sites:
             stats.mutants[site.rule] += 1
             yield Mutant(site.rule, groups[site.rule], (site,), site.edits, text)
         return
     checker = Checker(source)
-    for first in range(0, len(found), BATCH):
-        batch = found[first : first + BATCH]
+    for first in range(0, len(found.sites), BATCH):
+        batch, numbers = found.sites[first : first + BATCH], found.numbers[first : first + BATCH]
         with quiet():
-            reasons = [checker.verdict(one.site.edits, one.at) for one in batch]
-        for one, reason in zip(batch, reasons, strict=True):
-            site = one.site
+            reasons = [checker.verdict(site.edits, at) for site, at in zip(batch, numbers, strict=True)]
+        for site, reason in zip(batch, reasons, strict=True):
             if reason:
                 stats.refused[site.rule, reason] += 1
             else:
@@ -274,9 +287,7 @@ def each(
                 yield Mutant(site.rule, groups[site.rule], (site,), site.edits, text)
 
 
-def together(
-    source: Source, rules: Sequence[Rule], found: Sequence[Found], stats: Stats, *, check: bool
-) -> Iterator[Mutant]:
+def together(source: Source, rules: Sequence[Rule], found: Found, stats: Stats, *, check: bool) -> Iterator[Mutant]:
     """Yield one mutant for each rule that has sites: all of them changed at once (SYNC, algorithm 1).
 
     Each site takes part with its first choice. Where the whole is refused, sites that are refused alone are left
@@ -284,7 +295,8 @@ def together(
     """
     checker = Checker(source)
     for rule in sorted(rules, key=lambda rule: rule.name):
-        mine = [one for one in found if one.site.rule == rule.name and one.site.choice == 0]
+        wishes = zip(found.sites, found.numbers, found.together, strict=True)
+        mine = [wish for wish in wishes if wish[0].rule == rule.name and wish[0].choice == 0]
         if not mine:
             continue
         edits, sites = compose(source, mine)
@@ -295,7 +307,7 @@ def together(
                 reason = checker.combined(edits)
                 if reason == INVALID:
                     alone = Checker(source)
-                    good = [one for one in mine if not alone.verdict(one.site.edits, one.at)]
+                    good = [wish for wish in mine if not alone.verdict(wish[0].edits, wish[1])]
                     if good and len(good) < len(mine):
                         stats.refused[rule.name, reason] += len(mine) - len(good)
                         edits, sites = compose(source, good)
@@ -308,7 +320,7 @@ def together(
 
 
 def sample(
-    source: Source, rules: Sequence[Rule], found: Sequence[Found], stats: Stats, *, seed: int, count: int, check: bool
+    source: Source, rules: Sequence[Rule], found: Found, stats: Stats, *, seed: int, count: int, check: bool
 ) -> Iterator[Mutant]:
     """Yield ``count`` mutants, each rule in turn, drawn without replacement.
 
@@ -316,27 +328,26 @@ def sample(
     the number of processes matters, and a larger sample begins with the smaller one.
     """
 
-    def rank(one: Found) -> bytes:
-        site = one.site
+    def rank(one: tuple[Site, int]) -> bytes:
+        site, _ = one
         key = f"{seed} {source.text.digest} {site.rule} {site.span} {site.choice} {site.edits}"
         return hashlib.blake2b(key.encode(), digest_size=16).digest()
 
     def turn(rule: str) -> bytes:
         return hashlib.blake2b(f"{seed} {source.text.digest} {rule}".encode(), digest_size=16).digest()
 
-    queues: dict[str, list[Found]] = {}
-    for one in found:
-        queues.setdefault(one.site.rule, []).append(one)
+    queues: dict[str, list[tuple[Site, int]]] = {}
+    for one in zip(found.sites, found.numbers, strict=True):
+        queues.setdefault(one[0].rule, []).append(one)
     draws = [iter(sorted(queues[rule], key=rank)) for rule in sorted(queues, key=turn)]
     groups = {rule.name: rule.groups for rule in rules}
     checker = Checker(source)
     while draws and count > 0:
         for draw in list(draws):
-            for one in draw:
-                site = one.site
+            for site, at in draw:
                 if check:
                     with quiet():
-                        reason = checker.verdict(site.edits, one.at)
+                        reason = checker.verdict(site.edits, at)
                     if reason:
                         stats.refused[site.rule, reason] += 1
                         continue

@@ -40,7 +40,7 @@ def sites(
     """
     source = text if isinstance(text, Source) else Source(text)
     chosen = configured(choose(rules, groups), options)
-    return [one.site for one in engine.find(source, chosen, wanted(source, lines, function))]
+    return engine.find(source, chosen, wanted(source, lines, function)).sites
 
 
 def mutate(
@@ -91,8 +91,7 @@ def mutate(
     chosen = configured(choose(rules, groups), options)
     found = engine.find(source, chosen, wanted(source, lines, function), together=mode == "together")
     stats = Stats() if stats is None else stats
-    for one in found:
-        stats.sites[one.site.rule] += 1
+    stats.sites.update([site.rule for site in found.sites])
     if mode == "each":
         mutants = engine.each(source, chosen, found, stats, check=check)
     elif mode == "together":

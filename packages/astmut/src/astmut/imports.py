@@ -17,10 +17,12 @@ from astmut.source import Source
 from astmut.surroundings import is_target
 
 # Types are compared, not asked for by isinstance, which for the classes of libcst is a Python function.
-_IMPORTS = frozenset({cst.Import, cst.ImportFrom})
-_COMPREHENSIONS = frozenset({cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp})
-_SCOPES = frozenset({cst.FunctionDef, cst.Lambda, cst.ClassDef, *_COMPREHENSIONS})
-_HOLDS_TARGETS = (cst.Element, cst.StarredElement)
+_IMPORTS: frozenset[type[cst.CSTNode]] = frozenset({cst.Import, cst.ImportFrom})
+_COMPREHENSIONS: frozenset[type[cst.CSTNode]] = frozenset({cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp})
+_FUNCTIONS: frozenset[type[cst.CSTNode]] = frozenset({cst.FunctionDef, cst.Lambda})
+_BLOCK_SCOPES: frozenset[type[cst.CSTNode]] = frozenset({cst.FunctionDef, cst.ClassDef})
+_SCOPES = _FUNCTIONS | _BLOCK_SCOPES | _COMPREHENSIONS
+_HOLDS_TARGETS = frozenset({cst.Element, cst.StarredElement})
 # The field of a parent whose name is bound by it.
 _BINDING_FIELD: dict[type[cst.CSTNode], str] = {
     cst.AssignTarget: "target", cst.AnnAssign: "target", cst.AugAssign: "target", cst.For: "target",
@@ -61,9 +63,9 @@ class Imports:
         self._spoiled: set[str] = set()
         self._meanings: dict[tuple[str, tuple[Scope, ...]], str | None] = {}
         self._visible: dict[tuple[Scope, ...], tuple[Bound, ...]] = {}
-        for node in source.nodes:
-            if type(node) in _IMPORTS:
-                self._add(node)
+        self._sights: dict[tuple[Bound, ...], tuple[Bound, ...]] = {}
+        for at in source.of_types(_IMPORTS):
+            self._add(source.nodes[at])
         tracked = self.names.union(others)
         if tracked:
             for name, scope in self._other_bindings(tracked):
@@ -71,21 +73,22 @@ class Imports:
                     self._spoiled.add(name)
                 else:
                     self._taken.add((scope, name))
+        self._binding = {*self._bound, *(scope for scope, _ in self._taken)}
 
     def _add(self, node: Any) -> None:
         """Note what an import binds."""
         source = self.source
         start = source.span(node).start
         line: Any = source.parent(node)
-        block: Any = line if isinstance(line, cst.SimpleStatementSuite) else source.parent(line)
-        sure = block is source.module or isinstance(source.parent(block), (cst.FunctionDef, cst.ClassDef))
+        block: Any = line if type(line) is cst.SimpleStatementSuite else source.parent(line)
+        sure = block is source.module or type(source.parent(block)) in _BLOCK_SCOPES
         scope = self.scopes(node)[0]
         bound = self._bound.setdefault(scope, [])
         origin: str | None = ""
         modules: list[tuple[str, str]]
         if type(node) is cst.ImportFrom:
             origin = None if node.relative else _dotted(node.module)
-            if isinstance(node.names, cst.ImportStar):
+            if type(node.names) is cst.ImportStar:
                 self.stars.append(origin)
                 return
         for alias in node.names:
@@ -108,21 +111,18 @@ class Imports:
         """Yield where names are bound by anything but imports; None where that may be anywhere."""
         source = self.source
         nodes, parents = source.nodes, source.parents
-        name, attribute = cst.Name, cst.Attribute
         fields = _BINDING_FIELD
-        node: Any
-        for at, node in enumerate(nodes):
-            if type(node) is name and node.value in tracked:
+        for at in source.of_types((cst.Name,)):
+            node: Any = nodes[at]
+            if node.value in tracked:
                 above: Any = nodes[parents[at]]
                 kind = type(above)
-                if kind is attribute or not (kind in fields or kind in _HOLDS_TARGETS):
-                    continue
                 if kind in fields:
                     if getattr(above, fields[kind]) is not node:
                         continue
-                elif not is_target(node, source):
+                elif kind not in _HOLDS_TARGETS or not is_target(node, source):
                     continue
-                if kind is cst.AsName and isinstance(source.parent(above), cst.ImportAlias):
+                if kind is cst.AsName and type(source.parent(above)) is cst.ImportAlias:
                     continue
                 yield node.value, self._scope_of_binding(node, above)
 
@@ -131,8 +131,8 @@ class Imports:
             return None
         source = self.source
         if type(above) is cst.Param:
-            return id(next(each for each in source.ancestors(above) if isinstance(each, (cst.FunctionDef, cst.Lambda))))
-        if type(above) is cst.CompFor or isinstance(above, _HOLDS_TARGETS):
+            return id(next(each for each in source.ancestors(above) if type(each) in _FUNCTIONS))
+        if type(above) is cst.CompFor or type(above) in _HOLDS_TARGETS:
             for each in source.ancestors(node):
                 if type(each) in _COMPREHENSIONS:
                     return id(each)
@@ -142,7 +142,7 @@ class Imports:
 
     @cached_property
     def _comprehensions(self) -> set[Scope]:
-        return {id(node) for node in self.source.nodes if type(node) in _COMPREHENSIONS}
+        return {id(self.source.nodes[at]) for at in self.source.of_types(_COMPREHENSIONS)}
 
     def scopes(self, node: cst.CSTNode) -> tuple[Scope, ...]:
         """Return the scopes whose names can be seen at a node, from the innermost to the module's."""
@@ -170,12 +170,19 @@ class Imports:
 
     def meaning(self, name: str, scopes: tuple[Scope, ...]) -> str | None:
         """Return the full name of what a name is bound to by an import, None where that is not sure."""
-        key = (name, scopes)
+        return self._meaning(name, self._telling(scopes))
+
+    def _telling(self, scopes: tuple[Scope, ...]) -> tuple[Scope, ...]:
+        """Return those of some scopes that bind a name; that spares most functions a question of their own."""
+        return tuple([scope for scope in scopes if scope in self._binding])
+
+    def _meaning(self, name: str, telling: tuple[Scope, ...]) -> str | None:
+        key = (name, telling)
         if key not in self._meanings:
-            self._meanings[key] = self._meaning(name, scopes)
+            self._meanings[key] = self._found_meaning(name, telling)
         return self._meanings[key]
 
-    def _meaning(self, name: str, scopes: tuple[Scope, ...]) -> str | None:
+    def _found_meaning(self, name: str, scopes: tuple[Scope, ...]) -> str | None:
         if name in self._spoiled:
             return None
         for scope in scopes:
@@ -187,27 +194,34 @@ class Imports:
         return None
 
     def visible(self, node: cst.CSTNode, scopes: tuple[Scope, ...]) -> tuple[Bound, ...]:
-        """Return what imports surely bind at a node, in the order of the text, outer scopes first."""
-        known = self._visible.get(scopes)
-        if known is not None:
-            return known
-        at = self.source.span(node).start
-        found: list[Bound] = []
+        """Return what imports surely bind at a node, in the order of the text, outer scopes first.
+
+        What is the same is one object.
+        """
         # What runs in the import's own scope runs in the order of the text; a function runs later.
         own = next(scope for scope in scopes if scope not in self._comprehensions)
-        for scope in reversed(scopes):
+        telling = self._telling(scopes)
+        anywhere = own not in self._bound  # then it does not matter where in its scope the node stands
+        if anywhere and telling in self._visible:
+            return self._visible[telling]
+        at = self.source.span(node).start
+        found: list[Bound] = []
+        for scope in reversed(telling):
             for bound in self._bound.get(scope, ()):
                 here = bound.sure and (bound.start < at or scope != own)
-                if here and bound.meaning is not None and bound.meaning == self.meaning(bound.name, scopes):
+                if here and bound.meaning is not None and bound.meaning == self._meaning(bound.name, telling):
                     found.append(bound)
-        if own not in self._bound:  # then it does not matter where in its scope the node stands
-            self._visible[scopes] = tuple(found)
-        return tuple(found)
+        sight = tuple(found)
+        sight = self._sights.setdefault(sight, sight)
+        if anywhere:
+            self._visible[telling] = sight
+        return sight
 
     @cached_property
     def all_bound(self) -> frozenset[str]:
         """All names that anything but a star import binds anywhere in the source."""
-        everything = {node.value for node in self.source.nodes if type(node) is cst.Name}
+        names: list[Any] = [self.source.nodes[at] for at in self.source.of_types((cst.Name,))]
+        everything = {name.value for name in names}
         return frozenset(self.names | {name for name, _ in self._other_bindings(everything)})
 
 

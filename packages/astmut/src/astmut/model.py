@@ -42,12 +42,13 @@ class Text:
     others go through their utf-8 bytes. Lines and digest are worked out when first asked for.
     """
 
-    __slots__ = ("_digest", "_lines", "data", "value")
+    __slots__ = ("_bytewise", "_digest", "_lines", "data", "value")
 
     def __init__(self, value: str) -> None:
         """Raise ``UnicodeEncodeError`` where ``value`` holds lone surrogates, which no file can hold."""
         self.value = value
         self.data: bytes | None = None if value.isascii() else value.encode()
+        self._bytewise: str | None = None
         self._lines: list[int] | None = None
         self._digest: str | None = None
 
@@ -71,18 +72,16 @@ class Text:
         """Return the text between two byte offsets."""
         return self.value[start:end] if self.data is None else self.data[start:end].decode()
 
+    @property
+    def bytewise(self) -> str:
+        """The text with one character a byte, ``NON_ASCII`` for each that is no ASCII: what stands at an offset."""
+        if self._bytewise is None:
+            self._bytewise = self.value if self.data is None else self.data.decode("ascii", "replace")
+        return self._bytewise
+
     def starts_with(self, prefix: str, at: int) -> bool:
         """Whether ``prefix`` stands at a byte offset."""
         return self.value.startswith(prefix, at) if self.data is None else self.data.startswith(prefix.encode(), at)
-
-    def neighbours(self, start: int, end: int) -> tuple[str, str]:
-        """Return the characters just outside a span, ``NON_ASCII`` for any of those, nothing at the text's ends."""
-        data = self.data
-        if data is None:
-            value = self.value
-            return value[start - 1 : start] if start else "", value[end : end + 1]
-        before, behind = data[start - 1 : start] if start else b"", data[end : end + 1]
-        return before.decode("ascii", "replace"), behind.decode("ascii", "replace")
 
     def splice(self, edits: Iterable[Edit], start: int = 0, end: int | None = None) -> str:
         """Return the text between two byte offsets, all of it by default, with ``edits`` made.

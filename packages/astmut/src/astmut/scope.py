@@ -59,6 +59,7 @@ BUILTINS = frozenset(dir(builtins)) | {
 }  # fmt: skip
 
 _FROM_ELSEWHERE = -(1 << 60)  # binds before everything else
+_new = tuple.__new__  # a third of what a call of the named tuple costs
 
 
 class Binding(NamedTuple):
@@ -87,15 +88,13 @@ class Scope:
 
     def stretches(self, name: str) -> list[tuple[int, int]]:
         """Return where a variable of this scope is surely bound."""
-        return [] if name in self.unfit else [(b.start, b.end) for b in self.bindings if b.name == name]
+        return [(start, end) for start, end, bound in self.bindings if bound == name]
 
-    def nearest(self, at: int, before: int, but: str, shadowed: AbstractSet[str] = frozenset()) -> str | None:
-        """Return the variable that was bound last of the first ``before`` bindings, and still is at a byte."""
-        bindings, unfit = self.bindings, self.unfit
-        while before:
-            before -= 1
-            _, end, name = bindings[before]
-            if end > at and name != but and name not in unfit and name not in shadowed:
+    def nearest(self, at: int, but: str, shadowed: AbstractSet[str]) -> str | None:
+        """Return the variable that was bound last before a byte, and still is there."""
+        for number in range(bisect_right(self.bindings, (at, 1 << 61)) - 1, -1, -1):
+            _, end, name = self.bindings[number]
+            if end > at and name != but and name not in shadowed:
                 return name
         return None
 
@@ -113,7 +112,7 @@ class Variables:
         self.scopes: dict[int, Scope] = {id(source.module): self.module}
         _Pass(source, self).run()
         for scope in self.scopes.values():
-            scope.bindings.sort()
+            scope.bindings = sorted(binding for binding in scope.bindings if binding[2] not in scope.unfit)
         self._adopt()
         self.replacement: dict[int, str] = {}
         for scope in self.scopes.values():
@@ -123,11 +122,9 @@ class Variables:
         """Take names that are used and bound nowhere for variables from elsewhere."""
         free: dict[str, int] = {}
         for scope in self.scopes.values():
-            bound: dict[str, bool] = {}
-            for _, at, name in scope.uses:
-                if name not in bound:
-                    bound[name] = self.owner(scope, name) is not None or not _may_be_variable(name)
-                if not bound[name]:
+            first = {name: at for _, at, name in reversed(scope.uses)}  # they are in the order of the text
+            for name, at in first.items():
+                if self.owner(scope, name) is None and _may_be_variable(name):
                     free[name] = min(at, free.get(name, at))
         adopted = [Binding(_FROM_ELSEWHERE + at, 1 << 60, name) for name, at in free.items()]
         self.module.bindings = sorted(adopted) + self.module.bindings
@@ -135,15 +132,19 @@ class Variables:
 
     def _replace(self, scope: Scope) -> None:
         """Keep those uses of a scope that read variables, and find a replacement for each."""
-        homes = {name: self.home(scope, name) for name in {name for _, _, name in scope.uses}}
-        scope.uses = [use for use in scope.uses if homes[use[2]] is not None]
+        variables = {name for name in {name for _, _, name in scope.uses} if self.home(scope, name) is not None}
+        scope.uses = [use for use in scope.uses if use[2] in variables]
         bindings, passed, count = scope.bindings, 0, len(scope.bindings)
         outer: dict[str, str | None] = {}
+        other: str | None
         for node, at, name in scope.uses:  # in the order of the text, so that one finger follows
             while passed < count and bindings[passed][0] <= at:
                 passed += 1
-            other = scope.nearest(at, passed, name)
-            if other is None:
+            for number in range(passed - 1, -1, -1):
+                _, end, other = bindings[number]
+                if end > at and other != name:
+                    break
+            else:
                 if name not in outer:
                     outer[name] = self._outer_nearest(scope, name)
                 other = outer[name]
@@ -156,8 +157,7 @@ class Variables:
         at, here = scope.start, scope.parent
         while here is not None:
             if not here.is_class:
-                before = bisect_right(here.bindings, (at, 1 << 61))
-                if (found := here.nearest(at, before, name, shadowed)) is not None:
+                if (found := here.nearest(at, name, shadowed)) is not None:
                     return found
                 shadowed |= here.names
             at, here = here.start, here.parent
@@ -194,7 +194,7 @@ _Role = Callable[["_Pass", cst.Name, Any], None]
 
 
 class _Pass:
-    """The walk over all nodes that fills the scopes."""
+    """The walk over names, statements and blocks that fills the scopes."""
 
     def __init__(self, source: Source, into: Variables) -> None:
         self.source, self.into = source, into
@@ -203,16 +203,17 @@ class _Pass:
         self.blocks: list[int] = [size]
         self.statement_end = 0
 
-    def run(self) -> None:  # noqa: C901, PLR0912 - one loop over a hundred thousand nodes; calls would double its time
-        """Walk the nodes once, in the order of the text."""
+    def run(self) -> None:  # noqa: C901, PLR0912 - one loop over all names; calls would double its time
+        """Walk them once, in the order of the text."""
         source = self.source
         starts, ends, parents, nodes = source.starts, source.ends, source.parents, source.nodes
         scopes, blocks = self.scopes, self.blocks
         name, attribute, arg, call = cst.Name, cst.Attribute, cst.Arg, cst.Call
-        roles, events = _ROLES.get, _EVENTS
+        roles = _ROLES.get
         end, read = scopes[-1][0], scopes[-1][1].uses.append
         passed = imported = 0  # behind an annotation or type alias; behind an import
-        for i, node in enumerate(nodes):
+        for i in source.of_types(_WALKED):
+            node = nodes[i]
             kind = type(node)
             if kind is name:
                 above: Any = nodes[parents[i]]
@@ -243,19 +244,18 @@ class _Pass:
                 while start >= blocks[-1]:
                     blocks.pop()
                 role(self, node, above)  # type: ignore[arg-type]
-            elif kind in events:
-                if kind in _SMALL:
-                    self.statement_end = ends[i]
-                    if kind in _IMPORTS:
-                        imported = ends[i]
-                elif kind in _TYPES:
-                    passed = max(passed, ends[i])
+            elif kind in _SMALL:
+                self.statement_end = ends[i]
+                if kind in _IMPORTS:
+                    imported = ends[i]
+            elif kind in _TYPES:
+                passed = max(passed, ends[i])
+            else:
+                if kind in _SUITES:
+                    self._enter(i, nodes[parents[i]])
                 else:
-                    if kind in _SUITES:
-                        self._enter(i, nodes[parents[i]])
-                    else:
-                        self._open(i, node)
-                    end, read = scopes[-1][0], scopes[-1][1].uses.append
+                    self._open(i, node)
+                end, read = scopes[-1][0], scopes[-1][1].uses.append
 
     def _open(self, i: int, node: Any) -> None:
         """Make the scope of a function or lambda; a lambda's begins here, a function's at its block."""
@@ -290,7 +290,7 @@ class _Pass:
         scope = scope or self.scope
         scope.names.add(name)
         if start < end:
-            scope.bindings.append(Binding(start, end, name))
+            scope.bindings.append(_new(Binding, (start, end, name)))
 
     def spoil(self, name: str) -> None:
         """Note that ``name`` is no variable here, or not reliably bound."""
@@ -324,7 +324,7 @@ def _parameter(walk: _Pass, node: cst.Name, above: Any) -> None:
         _read(walk, node, above)
         return
     source = walk.source
-    owner: Any = next(a for a in source.ancestors(above) if isinstance(a, (cst.FunctionDef, cst.Lambda)))
+    owner: Any = source.parent(source.parent(above))  # type: ignore[arg-type]  # around it are all parameters
     start, end = source.span(owner.body)
     walk.bind(node.value, start, max(end, start + 1), walk.into.scopes[id(owner)])
 
@@ -356,7 +356,7 @@ def _looped(walk: _Pass, node: cst.Name, loop: Any) -> None:
 def _comprehended(walk: _Pass, node: cst.Name, loop: cst.CompFor) -> None:
     """Bind a comprehension's variable in what it collects, and behind its own iterable."""
     source = walk.source
-    whole: Any = next(a for a in source.ancestors(loop) if not isinstance(a, cst.CompFor))
+    whole: Any = next(a for a in source.ancestors(loop) if type(a) is not cst.CompFor)
     start, end = source.span(whole)
     walk.bind(node.value, start, source.span(whole.for_in).start)
     walk.bind(node.value, source.outer(loop.iter).end, end)
@@ -372,7 +372,7 @@ def _in_display(walk: _Pass, node: cst.Name, above: Any) -> None:
         if role is not None:
             role(walk, node, outer)
             return
-        if isinstance(outer, cst.Del):
+        if type(outer) is cst.Del:
             break
     walk.spoil(node.value)
 
@@ -380,10 +380,10 @@ def _in_display(walk: _Pass, node: cst.Name, above: Any) -> None:
 def _named_as(walk: _Pass, node: cst.Name, above: Any) -> None:
     source = walk.source
     holder: Any = source.parent(above)
-    if isinstance(holder, cst.WithItem):
+    if type(holder) is cst.WithItem:
         statement: Any = source.parent(holder)
         walk.bind(node.value, source.span(statement.body).start, walk.blocks[-1])
-    elif isinstance(holder, (cst.ExceptHandler, cst.ExceptStarHandler)):
+    elif type(holder) in _HANDLERS:
         walk.bind(node.value, *source.span(holder.body))
     else:
         walk.spoil(node.value)  # an imported module, most often
@@ -397,28 +397,29 @@ def _in_loop(role: _Role) -> _Role:
 
 
 def _captured(walk: _Pass, node: cst.Name, _above: Any) -> None:
-    case: Any = next(a for a in walk.source.ancestors(node) if isinstance(a, cst.MatchCase))
+    case: Any = next(a for a in walk.source.ancestors(node) if type(a) is cst.MatchCase)
     walk.bind(node.value, *walk.source.span(case.body))
 
 
 def _outward(walk: _Pass, node: cst.Name, above: Any) -> None:
-    if isinstance(walk.source.parent(above), cst.Global):
+    if type(walk.source.parent(above)) is cst.Global:
         walk.scope.outward.add(node.value)
     else:
         walk.spoil(node.value)
 
 
-_SMALL = {
+_SMALL: set[type[cst.CSTNode]] = {
     cst.Assign, cst.AnnAssign, cst.AugAssign, cst.Expr, cst.Return, cst.Raise, cst.Assert, cst.Del, cst.Import,
     cst.ImportFrom, cst.Global, cst.Nonlocal, cst.Pass, cst.Break, cst.Continue,
 }  # fmt: skip
 _TARGETS: dict[type[cst.CSTNode], _Role] = {
     cst.AssignTarget: _assigned, cst.For: _looped, cst.CompFor: _comprehended, cst.AsName: _named_as,
 }  # fmt: skip
-_SUITES = {cst.IndentedBlock, cst.SimpleStatementSuite}
+_SUITES: set[type[cst.CSTNode]] = {cst.IndentedBlock, cst.SimpleStatementSuite}
 _IMPORTS = {cst.Import, cst.ImportFrom}
-_TYPES = {cst.Annotation, cst.TypeAlias}
-_EVENTS = _SMALL | _SUITES | _TYPES | {cst.FunctionDef, cst.Lambda}
+_TYPES: set[type[cst.CSTNode]] = {cst.Annotation, cst.TypeAlias}
+_HANDLERS = {cst.ExceptHandler, cst.ExceptStarHandler}
+_WALKED: tuple[type[cst.CSTNode], ...] = (*_SMALL, *_SUITES, *_TYPES, cst.FunctionDef, cst.Lambda, cst.Name)
 _ROLES: dict[type[cst.CSTNode], _Role] = {
     cst.Decorator: _ignored,
     cst.Param: _parameter,

@@ -12,7 +12,7 @@ import threading
 import tokenize
 import warnings
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, reduce
 from typing import TypeVar
 
@@ -43,7 +43,7 @@ DEEP_RECURSION = 100_000
 _stack_size_lock = threading.Lock()
 
 # Nodes whose span holds white space beside a token of so many bytes, at the span's start, or its end if negative.
-_STRINGS = {cst.SimpleString, cst.FormattedString, cst.TemplatedString}
+_STRINGS: set[type[cst.CSTNode]] = {cst.SimpleString, cst.FormattedString, cst.TemplatedString}
 _OWN_TOKENS: dict[type[cst.CSTNode], int] = {
     cst.LeftSquareBracket: 1, cst.LeftCurlyBrace: 1, cst.LeftParen: 1,
     cst.Plus: 1, cst.Minus: 1, cst.BitInvert: 1, cst.Not: 3,
@@ -79,7 +79,7 @@ class Source:
     def __init__(self, text: str | bytes, path: str | None = None) -> None:
         """Parse ``text``: ``compile`` as the gate, then libcst, then one printing pass for the spans."""
         self.path = path
-        self.memo: dict[str, object] = {}  # what other modules worked out about this source, by their own keys
+        self.memo: dict[object, object] = {}  # what other modules worked out about this source, by their own keys
         try:
             self.coding, value = ("utf-8", text) if isinstance(text, str) else _decode(text)
             self.text = Text(value)
@@ -87,22 +87,31 @@ class Source:
             with collector_off(), _ValidationOff():
                 self.origin = len(BOM.encode()) if value.startswith(BOM) else 0  # where the program begins
                 self.module, recording = _parse(self.text, self.origin)
-                self.nodes, self.starts, self.ends, self.parents, _ = recording
+                self.nodes, self.starts, self.ends, self.parents, self.by_type, _ = recording
                 # By identity: the hash of a libcst node is a Python function, three times as slow.
-                self._numbers = {id(node): number for number, node in enumerate(self.nodes)}
+                self._numbers = dict(zip(map(id, self.nodes), range(len(self.nodes)), strict=True))
         except ParseError as error:
             error.path = path
             raise
         except UnicodeEncodeError as error:
             raise ParseError(f"no file can hold this text: {error.reason}", path=path) from None
 
+    def of_types(self, types: Iterable[type[cst.CSTNode]]) -> list[int]:
+        """Return the numbers of all nodes of just these types, in the order of the text."""
+        found: list[int] = []
+        for kind in types:
+            found += self.by_type.get(kind, ())
+        found.sort()
+        return found
+
     @cached_property
     def strings_over_lines(self) -> list[Span]:
         """The spans of the outermost strings that hold a line end, in order."""
         spans: list[Span] = []
         behind = -1
-        for node, start, end in zip(self.nodes, self.starts, self.ends, strict=True):
-            if type(node) in _STRINGS and start >= behind:
+        for number in self.of_types(_STRINGS):
+            start, end = self.starts[number], self.ends[number]
+            if start >= behind:
                 text = self.text.cut(start, end)
                 if "\n" in text or "\r" in text:
                     spans.append(Span(start, end))
@@ -139,7 +148,8 @@ class Source:
         numbers = self._numbers
         lpar = getattr(node, "lpar", None)
         if lpar:
-            return Span(self.starts[numbers[id(lpar[0])]], self.ends[numbers[id(node.rpar[-1])]])  # type: ignore[attr-defined]
+            first, last = numbers[id(lpar[0])], numbers[id(node.rpar[-1])]  # type: ignore[attr-defined]
+            return _new(Span, (self.starts[first], self.ends[last]))
         at = numbers[id(node)]
         return _new(Span, (self.starts[at], self.ends[at]))
 
@@ -155,7 +165,7 @@ class Source:
         size = _OWN_TOKENS.get(type(key))  # type: ignore[arg-type]
         if size is None:
             return _new(Span, (start, end))
-        return Span(start, start + size) if size > 0 else Span(end + size, end)
+        return _new(Span, (start, start + size) if size > 0 else (end + size, end))
 
     def code(self, node: cst.CSTNode) -> str:
         """Return the text of ``node`` without its own parentheses."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ class Recording(NamedTuple):
     starts: list[int]  # in utf-8 bytes; own parentheses are outside, as in libcst's position providers
     ends: list[int]
     parents: list[int]  # indices into nodes; -1 for the module
+    numbers: dict[type[cst.CSTNode], list[int]]  # indices into nodes, by the type of the node
     printed: str
 
 
@@ -207,8 +209,8 @@ OPERATOR = "~before < $ > ~after"
 CHILD = re.compile(r"(?P<field>[a-z_]+)(?P<many>[?*+]?)(?P<first>\^?)(?P<last>!?)")
 
 # What every function takes besides a node, its parent's index and the position, and hands on to the next one:
-# nine arguments cost a call less than a hundred closures, made anew for each module, cost a short snippet.
-LISTS = "page, tokens, nodes, parents, starts, ends"
+# ten arguments cost a call less than a hundred closures, made anew for each module, cost a short snippet.
+LISTS = "page, tokens, nodes, parents, starts, ends, numbers"
 CALL = f"pos = PRINT[type(child)](child, index, pos, {LISTS})"
 TEXT = "if text:\n tokens.append(text)\n pos += len(text)"
 SPACE = "space.value if type(space) is SimpleWhitespace else wide(space, page)"
@@ -285,7 +287,8 @@ def _leaf(items: list[str]) -> Iterator[str]:
     """Nothing else is noted between start and end, so that both are just appended."""
     for item in items:
         if item in ("<", "("):
-            yield from ("nodes.append(node)", "parents.append(parent)", "starts.append(pos)")
+            yield from ("numbers[type(node)].append(len(nodes))", "nodes.append(node)", "parents.append(parent)")
+            yield "starts.append(pos)"
         elif item in (">", ")"):
             yield "ends.append(pos)"
         else:
@@ -299,8 +302,8 @@ def _with_children(items: list[str]) -> Iterator[str]:
         child = CHILD.fullmatch(item)
         if not noted and (child or item in ("<", "(")):
             noted = True
-            yield from ("index = len(nodes)", "nodes.append(node)", "parents.append(parent)")
-            yield from ("starts.append(pos)", "ends.append(pos)")
+            yield from ("index = len(nodes)", "numbers[type(node)].append(index)", "nodes.append(node)")
+            yield from ("parents.append(parent)", "starts.append(pos)", "ends.append(pos)")
             if item == "<":
                 continue
         if item[0] == "[":
@@ -342,7 +345,7 @@ def _child(field: str, many: str, first: str, last: str) -> Iterator[str]:
 
 
 # A node, its parent's index, the position, and the LISTS; the answer is the position after it.
-_Print = Callable[[cst.CSTNode, int, int, _Page, list[str], list[cst.CSTNode], list[int], list[int], list[int]], int]
+_Print = Callable[..., int]
 
 
 @functools.cache
@@ -383,9 +386,10 @@ def record(module: cst.Module, *, ascii_only: bool, origin: int = 0) -> Recordin
     parents: list[int] = []
     starts: list[int] = []
     ends: list[int] = []
+    numbers: defaultdict[type[cst.CSTNode], list[int]] = defaultdict(list)
     pos = origin if ascii_only else 0
     try:
-        _printers()[type(module)](module, -1, pos, _Page(module), tokens, nodes, parents, starts, ends)
+        _printers()[type(module)](module, -1, pos, _Page(module), tokens, nodes, parents, starts, ends, numbers)
     except (KeyError, AttributeError):  # a libcst with classes or fields that the table does not know
         return record_plainly(module, ascii_only=ascii_only, origin=origin)
     if not tokens and module.has_trailing_newline:
@@ -399,7 +403,7 @@ def record(module: cst.Module, *, ascii_only: bool, origin: int = 0) -> Recordin
     if not module.has_trailing_newline:
         # libcst prints a newline and takes it back, but leaves it in the module's span.
         printed = printed.removesuffix(module.default_newline)
-    return Recording(nodes, starts, ends, parents, printed)
+    return Recording(nodes, starts, ends, parents, dict(numbers), printed)
 
 
 def _byte_offsets(text: str, origin: int) -> list[int]:
@@ -472,4 +476,7 @@ def record_plainly(module: cst.Module, *, ascii_only: bool, origin: int = 0) -> 
     recorder = _Recorder(module, origin, len if ascii_only else lambda token: len(token.encode()))
     module._codegen(recorder)  # noqa: SLF001 - what Module.code does, with another recorder
     starts, ends = zip(*(recorder.spans[id(node)] for node in recorder.nodes), strict=True)
-    return Recording(recorder.nodes, list(starts), list(ends), recorder.parents, "".join(recorder.tokens))
+    numbers: dict[type[cst.CSTNode], list[int]] = {}
+    for number, node in enumerate(recorder.nodes):
+        numbers.setdefault(type(node), []).append(number)
+    return Recording(recorder.nodes, list(starts), list(ends), recorder.parents, numbers, "".join(recorder.tokens))

@@ -17,20 +17,30 @@ def string_length(node: cst.SimpleString | cst.ConcatenatedString, source: Sourc
     None for bytes, for a docstring, for what holds an f-string, for one part of strings written side by side, and
     for an argument of ``Literal[...]``.
     """
-    if type(source.parent(node)) is cst.ConcatenatedString or is_docstring(node, source):
+    lengths: dict[int, int | None] = source.memo.setdefault("string lengths", {})  # type: ignore[assignment]
+    try:
+        return lengths[id(node)]  # two rules ask for each
+    except KeyError:
+        length = lengths[id(node)] = _length_of_whole(node, source)
+        return length
+
+
+def _length_of_whole(node: cst.SimpleString | cst.ConcatenatedString, source: Source) -> int | None:
+    above = type(source.parent(node))
+    if above is cst.ConcatenatedString or (above is cst.Expr and is_docstring(node, source)):
         return None
-    return None if in_literal_type(node, source) else _length(node)
+    return None if above is cst.Index and in_literal_type(node, source) else _length(node)
 
 
 def _length(node: cst.BaseExpression) -> int | None:
     total = 0
-    while isinstance(node, cst.ConcatenatedString):  # leans to the right, thousands deep in a table of texts
+    while type(node) is cst.ConcatenatedString:  # leans to the right, thousands deep in a table of texts
         part = _length(node.left)
         if part is None:
             return None
         total += part
         node = node.right
-    if not isinstance(node, cst.SimpleString):
+    if type(node) is not cst.SimpleString:
         return None
     text = node.value
     bare = text.lstrip("rRuUbB")

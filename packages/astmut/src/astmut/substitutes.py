@@ -12,7 +12,7 @@ from astmut.library.index import Index, opened
 from astmut.source import Source
 
 if TYPE_CHECKING:
-    from astmut.library.ranking import Mask  # keeps --help fast
+    from astmut.library.ranking import Places  # keeps --help fast
 
 Reach: TypeAlias = Literal["in-scope", "paper"]
 REACHES: tuple[Reach, ...] = ("in-scope", "paper")
@@ -43,11 +43,22 @@ class Substitute(NamedTuple):
     last_only: bool
 
 
-class Reachable(NamedTuple):
-    """The functions that can be called at a place: how each row of the index is written there."""
+Written: TypeAlias = tuple[str, Mapping[int, str]]  # what stands before a function's name, and names by row
 
-    texts: Mapping[int, str]
-    mask: Mask
+
+class Reachable(NamedTuple):
+    """The functions that can be called at a place.
+
+    ``written`` says of each row of the index what stands before its name there, and which names are meant.
+    """
+
+    written: Mapping[int, Written]
+    rows: Places
+
+    def text(self, row: int) -> str:
+        """Return how the function of a row is written."""
+        before, names = self.written[row]
+        return f"{before}.{names[row]}" if before else names[row]
 
 
 class Substitutes:
@@ -94,7 +105,7 @@ class Substitutes:
             key: object = (row, path[-1])
         else:
             visible = found.visible(called, scopes)
-            key = (row, *path, visible)
+            key = (row, *path, id(visible))
         if key not in self._found:
             self._found[key] = self._any(row, path[-1]) if self.paper else self._in_scope(row, full, path, visible)
         return self._found[key]
@@ -130,19 +141,19 @@ class Substitutes:
     def _in_scope(self, row: int, full: str, path: list[str], visible: tuple[Bound, ...]) -> tuple[Substitute, ...]:
         """Return the nearest of the functions that can be called here."""
         prefix = ".".join(path[:-1])
-        key = (prefix, visible)
+        key = (prefix, id(visible))
         reachable = self._reachable.get(key)
         if reachable is None:
-            texts = self._dotted(prefix, full.rpartition(".")[0], visible) if prefix else self._bare(visible)
-            reachable = self._reachable[key] = Reachable(texts, self.index.ranking.mask(texts))
+            written = self._dotted(prefix, full.rpartition(".")[0], visible) if prefix else self._bare(visible)
+            reachable = self._reachable[key] = Reachable(written, self.index.ranking.places(written))
         found = []
         rows, definitions = self.index.rows, set()
-        for other in self.index.ranking.nearest_of(reachable.mask, row):
+        for other in self.index.ranking.nearest_of(reachable.rows, row):
             name, _, definition, *_ = rows[other]
             if definition in definitions:
                 continue  # numpy.abs, where numpy.absolute is chosen already
             definitions.add(definition)
-            text = reachable.texts[other]
+            text = reachable.text(other)
             before, _, last = text.rpartition(".")
             last_only = before == prefix
             found.append(Substitute(name, last if last_only else text, last_only))
@@ -150,16 +161,16 @@ class Substitutes:
                 break
         return tuple(found)
 
-    def _dotted(self, prefix: str, module: str, visible: tuple[Bound, ...]) -> dict[int, str]:
+    def _dotted(self, prefix: str, module: str, visible: tuple[Bound, ...]) -> dict[int, Written]:
         """Return what can be written with a dot: members of the callee's own module, and of those imported."""
-        texts: dict[int, str] = {}
-        members = self.index.members
-        for written, full in ((prefix, module), *(pair for bound in visible for pair in bound.modules)):
-            for row, name in members.get(full, {}).items():
-                texts.setdefault(row, f"{written}.{name}")
-        return texts
+        found: dict[int, Written] = {}
+        modules = [(prefix, module), *(pair for bound in visible for pair in bound.modules)]
+        for written, full in reversed(modules):  # the first way to write a function stays
+            names = self.index.members.get(full, {})
+            found.update(dict.fromkeys(names, (written, names)))
+        return found
 
-    def _bare(self, visible: tuple[Bound, ...]) -> dict[int, str]:
+    def _bare(self, visible: tuple[Bound, ...]) -> dict[int, Written]:
         """Return what can be written without a dot: functions imported by name, or by a star."""
         places = self.index.places
         texts = {places[bound.meaning]: bound.name for bound in visible if bound.meaning in places}
@@ -170,12 +181,12 @@ class Substitutes:
                 if name not in hidden:
                     texts.setdefault(row, name)
             hidden.update(self.index.members[star].values())
-        return texts
+        return dict.fromkeys(texts, ("", texts))
 
 
 def substitutes(source: Source, reach: str, k: int, index: str | None) -> Substitutes:
     """Return the substitutes in a source, with what was worked out for other places. Raises ``ValueError``."""
-    key = f"substitutes {reach} {k} {index}"
+    key = ("substitutes", reach, k, index)
     found = source.memo.get(key)
     if found is None:
         if reach not in REACHES:

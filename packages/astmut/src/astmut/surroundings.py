@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import libcst as cst
 
 from astmut.source import Source
 
-_HOLDS_TARGETS = (cst.Element, cst.StarredElement, cst.List, cst.Tuple)
+# Types are compared, not asked for by isinstance, which for the classes of libcst is a Python function.
+_HOLDS_TARGETS = frozenset({cst.Element, cst.StarredElement, cst.List, cst.Tuple})
+_BINDS = frozenset({cst.AssignTarget, cst.Del, cst.AsName})
+_LOOPS = frozenset({cst.For, cst.CompFor})
+_LINES = frozenset({cst.SimpleStatementLine, cst.SimpleStatementSuite})
+_BODIES = frozenset({cst.Module, cst.IndentedBlock})
+_HAVE_DOCSTRINGS = frozenset({cst.FunctionDef, cst.ClassDef})
+_NAMES = frozenset({cst.Name, cst.Attribute})
 
 
 def in_literal_type(node: cst.CSTNode, source: Source) -> bool:
@@ -21,15 +29,30 @@ def in_literal_type(node: cst.CSTNode, source: Source) -> bool:
     element = source.parent(above)
     subscript = None if element is None else source.parent(element)
     name = getattr(subscript, "value", None)
-    return isinstance(name, (cst.Name, cst.Attribute)) and source.code(name).split(".")[-1] == "Literal"
+    return type(name) in _NAMES and source.code(name).split(".")[-1] == "Literal"  # type: ignore[arg-type]
 
 
-def is_decorator(node: cst.CSTNode, source: Source) -> bool:
+def is_decorator(call: cst.Call, source: Source) -> bool:
     """Whether a call is what a decorator applies, by itself or as the beginning of a chain of calls."""
-    above: Any = source.parent(node)
-    while type(above) is cst.Attribute or (type(above) is cst.Call and above.func is node):
-        node, above = above, source.parent(above)
-    return type(above) is cst.Decorator
+    applied = source.memo.get("decorators")
+    if applied is None:
+        applied = source.memo["decorators"] = set(_applied_by_decorators(source))
+    return id(call) in applied  # type: ignore[operator]
+
+
+def _applied_by_decorators(source: Source) -> Iterator[int]:
+    """Yield the identities of the expressions that decorators apply, and of what their chains begin with."""
+    for number in source.of_types((cst.Decorator,)):
+        decorator: Any = source.nodes[number]
+        expression = decorator.decorator
+        while True:
+            yield id(expression)
+            if type(expression) is cst.Attribute:
+                expression = expression.value
+            elif type(expression) is cst.Call:
+                expression = expression.func
+            else:
+                break
 
 
 def is_docstring(node: cst.CSTNode, source: Source) -> bool:
@@ -37,13 +60,13 @@ def is_docstring(node: cst.CSTNode, source: Source) -> bool:
     above = source.parent(node)
     if type(above) is not cst.Expr:
         return False
-    line = source.parent(above)
-    if not isinstance(line, (cst.SimpleStatementLine, cst.SimpleStatementSuite)) or line.body[0] is not above:
+    line: Any = source.parent(above)
+    if type(line) not in _LINES or line.body[0] is not above:
         return False
-    suite = line if isinstance(line, cst.SimpleStatementSuite) else source.parent(line)
-    if isinstance(suite, (cst.Module, cst.IndentedBlock)) and suite.body[0] is not line:
+    suite: Any = line if type(line) is cst.SimpleStatementSuite else source.parent(line)
+    if type(suite) in _BODIES and suite.body[0] is not line:
         return False
-    return suite is source.module or isinstance(source.parent(suite), (cst.FunctionDef, cst.ClassDef))  # type: ignore[arg-type]
+    return suite is source.module or type(source.parent(suite)) in _HAVE_DOCSTRINGS
 
 
 def is_elif(node: cst.If, source: Source) -> bool:
@@ -54,10 +77,10 @@ def is_elif(node: cst.If, source: Source) -> bool:
 
 def is_target(node: cst.CSTNode, source: Source) -> bool:
     """Whether a display stands where names are bound or deleted, by itself or in another one."""
+    above: Any
     for above in source.ancestors(node):
-        if not isinstance(above, _HOLDS_TARGETS):
-            return isinstance(above, (cst.AssignTarget, cst.Del, cst.AsName)) or (
-                isinstance(above, (cst.For, cst.CompFor)) and above.target is node
-            )
+        kind = type(above)
+        if kind not in _HOLDS_TARGETS:
+            return kind in _BINDS or (kind in _LOOPS and above.target is node)
         node = above
     return False

@@ -19,11 +19,11 @@ from astmut.library.signature import Parameter
 
 Rows: TypeAlias = NDArray[np.intp]
 Scores: TypeAlias = NDArray[np.float64]
-Mask: TypeAlias = NDArray[np.bool_]
+Places: TypeAlias = NDArray[np.int32]
 T = TypeVar("T", bound=Hashable)
 
 CHUNK = 256  # functions whose scores are held at a time; with 10,000 others that is 20 MB an array
-KEPT = 512  # orders that are remembered, of 40 KB each with 10,000 functions
+KEPT = 512  # orders that are remembered, and ranks, of 40 KB each with 10,000 functions
 HEAP = 32
 OUT = -1.0  # below every score: the function itself, and what is the same function
 
@@ -48,7 +48,8 @@ class Ranking:
         self._defaults = _padded([["=" if p[1] is None else f"={p[1]}" for p in shape] for shape in shapes])
         self._lengths = np.array([len(shape) for shape in shapes], dtype=np.int64)
         _, self._definition = _numbered(definitions)
-        self._orders: dict[int, NDArray[np.int32]] = {}
+        self._orders: dict[int, Places] = {}
+        self._ranks: dict[int, Places] = {}
 
     def parts(self, rows: Rows) -> tuple[Scores, Scores, Scores]:
         """Return name, return and parameter scores of some rows (down) with all (across)."""
@@ -83,27 +84,33 @@ class Ranking:
         name[self._definition[rows, None] == self._definition[None, :]] = OUT
         return name
 
-    def order(self, row: int) -> NDArray[np.int32]:
+    def order(self, row: int) -> Places:
         """Return all rows but those of the same function, the nearest first; of equals the lower row first."""
         known = self._orders.get(row)
         if known is None:
             if len(self._orders) >= KEPT:
                 self._orders.clear()
+                self._ranks.clear()
             scores = self.scores(np.array([row]))[0]
             order = np.argsort(-scores, kind="stable")
             known = self._orders[row] = order[scores[order] != OUT].astype(np.int32)
         return known
 
-    def mask(self, rows: Iterable[int]) -> Mask:
-        """Return which of all rows are among some."""
-        mask = np.zeros(self.size, dtype=bool)
-        mask[list(rows)] = True
-        return mask
+    def places(self, rows: Iterable[int]) -> Places:
+        """Return rows as ``nearest_of`` takes them."""
+        return np.fromiter(rows, dtype=np.int32)
 
-    def nearest_of(self, mask: Mask, row: int) -> list[int]:
-        """Return the rows in a mask, the nearest to one first."""
-        order = self.order(row)
-        nearest: list[int] = order[mask[order]].tolist()
+    def nearest_of(self, some: Places, row: int) -> list[int]:
+        """Return some rows, the nearest to one first, without those of the same function."""
+        ranks = self._ranks.get(row)
+        if ranks is None:
+            order = self.order(row)
+            ranks = np.full(self.size, self.size, dtype=np.int32)
+            ranks[order] = np.arange(len(order), dtype=np.int32)
+            self._ranks[row] = ranks
+        mine = ranks[some]
+        sequence = mine.argsort()
+        nearest: list[int] = some[sequence[: np.count_nonzero(mine < self.size)]].tolist()
         return nearest
 
     def table(self, k: int) -> tuple[Rows, Scores]:

@@ -24,6 +24,6 @@ def call_to_none(node: cst.Call, source: Source) -> Rewrites:
     =>
     """
     if is_decorator(node, source):
-        return
+        return ()
     edits = {node: "None"}
-    yield Rewrite(edits, ("trivial",)) if type(source.parent(node)) is cst.Expr else edits
+    return (Rewrite(edits, ("trivial",)) if type(source.parent(node)) is cst.Expr else edits,)

@@ -8,7 +8,7 @@ from astmut.source import Source
 OPERATORS = {
     cst.Divide, cst.FloorDivide, cst.Modulo, cst.DivideAssign, cst.FloorDivideAssign, cst.ModuloAssign,
 }  # fmt: skip
-STRINGS = (cst.SimpleString, cst.FormattedString, cst.ConcatenatedString)
+STRINGS = {cst.SimpleString, cst.FormattedString, cst.ConcatenatedString}
 
 
 @rule("divide-by-zero", "disco")
@@ -30,8 +30,8 @@ def divide_by_zero(node: cst.BinaryOperation | cst.AugAssign, source: Source) ->
     if type(node.operator) not in OPERATORS:
         return
     left, right = (node.left, node.right) if isinstance(node, cst.BinaryOperation) else (node.target, node.value)
-    if isinstance(left, STRINGS) or isinstance(right, STRINGS):
+    if type(left) in STRINGS or type(right) in STRINGS:
         return
-    if isinstance(right, cst.Integer) and right.value == "0":
+    if type(right) is cst.Integer and right.value == "0":
         return
     yield {source.outer(right): "0"}

@@ -30,13 +30,13 @@ def flip_boolean_operators(node: cst.BooleanOperation, source: Source) -> Rewrit
     operator = type(node.operator)
     edits: dict[cst.CSTNode | Span, str] = {}
     above = source.parent(node)
-    if isinstance(above, cst.BooleanOperation) and not node.lpar:
+    if type(above) is cst.BooleanOperation and not node.lpar:
         if type(above.operator) is not operator:
             edits.update(wrap(source, node))
         elif above.left is node:
             return
     link: cst.BaseExpression = node
-    while isinstance(link, cst.BooleanOperation) and type(link.operator) is operator:
+    while type(link) is cst.BooleanOperation and type(link.operator) is operator:
         edits[link.operator] = OPPOSITE[operator]
         for operand in (link.left, link.right):
             if _groups(operand) and type(operand.operator) is not operator:
@@ -49,4 +49,4 @@ def flip_boolean_operators(node: cst.BooleanOperation, source: Source) -> Rewrit
 
 def _groups(operand: cst.BaseExpression) -> TypeGuard[cst.BooleanOperation]:
     """Whether an operand is an operation that only precedence groups."""
-    return isinstance(operand, cst.BooleanOperation) and not operand.lpar
+    return type(operand) is cst.BooleanOperation and not operand.lpar

@@ -24,9 +24,9 @@ def flip_unary(node: cst.UnaryOperation, source: Source) -> Rewrites:
         case -1: pass
     =>
     """
-    if isinstance(node.operator, cst.Minus):
+    if type(node.operator) is cst.Minus:
         yield {node.operator: "+"}
-    elif isinstance(node.operator, cst.Plus):
+    elif type(node.operator) is cst.Plus:
         yield {node.operator: "-"}
     else:
         yield keep(source, node, node.expression)

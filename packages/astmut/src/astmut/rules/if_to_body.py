@@ -65,7 +65,7 @@ def if_to_body(node: cst.If | cst.IfExp, source: Source) -> Rewrites:
         pass
     =>
     """
-    if isinstance(node, cst.IfExp):
+    if not isinstance(node, cst.If):
         yield keep(source, node, node.body)
     elif is_elif(node, source):
         start, end = source.span(node)

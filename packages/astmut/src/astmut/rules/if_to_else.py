@@ -46,7 +46,7 @@ def if_to_else(node: cst.If | cst.IfExp, source: Source) -> Rewrites:
         b
     =>
     """
-    if isinstance(node, cst.IfExp):
+    if not isinstance(node, cst.If):
         yield keep(source, node, node.orelse)
         return
     orelse = node.orelse

@@ -6,7 +6,7 @@ from astmut.rulebook import Rewrites, rule
 from astmut.source import Source
 from astmut.surroundings import is_target
 
-UNHASHABLE = (cst.List, cst.Dict, cst.Set, cst.ListComp, cst.DictComp, cst.SetComp)
+UNHASHABLE = {cst.List, cst.Dict, cst.Set, cst.ListComp, cst.DictComp, cst.SetComp}
 
 
 @rule("list-to-set", "sync", "natural")
@@ -28,9 +28,9 @@ def list_to_set(node: cst.List | cst.ListComp, source: Source) -> Rewrites:
     x[0] = []                        =>
     def f(a: Callable[[int], str]): pass  =>
     """
-    if isinstance(node, cst.List) and (
+    if type(node) is cst.List and (
         not node.elements
-        or any(isinstance(element.value, UNHASHABLE) for element in node.elements)
+        or any(type(element.value) in UNHASHABLE for element in node.elements)
         or is_target(node, source)
     ):
         return

@@ -7,12 +7,13 @@ from astmut.rulebook import Rewrites, rule
 from astmut.source import Source
 
 NUMBERS = {cst.Integer, cst.Float, cst.Imaginary}
-NOT_NUMBERS = (
+NOT_NUMBERS = {
     cst.SimpleString, cst.FormattedString, cst.ConcatenatedString, cst.TemplatedString,
     cst.List, cst.Tuple, cst.Set, cst.Dict, cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp, cst.Lambda,
-)  # fmt: skip
+}  # fmt: skip
 
 
+SEVERAL = {cst.Tuple, cst.List}
 NEGATABLE = NUMBERS | {cst.UnaryOperation, cst.BinaryOperation}
 FLIPPED: dict[type[cst.CSTNode], str] = {cst.Minus: "", cst.Plus: "-"}
 
@@ -40,7 +41,7 @@ def negate_value(node: cst.Assign | cst.AnnAssign, source: Source) -> Rewrites:
     if kind not in NEGATABLE or value is None:
         return
     targets = [target.target for target in node.targets] if isinstance(node, cst.Assign) else [node.target]
-    if any(isinstance(target, (cst.Tuple, cst.List)) for target in targets):
+    if any(type(target) in SEVERAL for target in targets):
         return
     if isinstance(value, cst.UnaryOperation):
         if type(value.expression) in NUMBERS and type(value.operator) in FLIPPED:
@@ -56,8 +57,8 @@ def _may_be_number(operation: cst.BaseExpression) -> bool:
     stack: list[cst.BaseExpression] = [operation]
     while stack:
         each = stack.pop()
-        if isinstance(each, NOT_NUMBERS):
+        if type(each) in NOT_NUMBERS:
             return False
-        if isinstance(each, cst.BinaryOperation):
+        if type(each) is cst.BinaryOperation:
             stack += (each.left, each.right)
     return True

@@ -19,5 +19,6 @@ def string_to_float(node: cst.SimpleString | cst.ConcatenatedString, source: Sou
     b"abc"                 =>
     "A docstring."         =>
     """
-    if (length := string_length(node, source)) is not None:
-        yield {node: in_place_of_string(node, source, f"{length}.0")}
+    if (length := string_length(node, source)) is None:
+        return ()
+    return ({node: in_place_of_string(node, source, f"{length}.0")},)

@@ -40,5 +40,6 @@ def string_to_int(node: cst.SimpleString | cst.ConcatenatedString, source: Sourc
         case "a": pass
     =>
     """
-    if (length := string_length(node, source)) is not None:
-        yield {node: in_place_of_string(node, source, str(length))}
+    if (length := string_length(node, source)) is None:
+        return ()
+    return ({node: in_place_of_string(node, source, str(length))},)

@@ -25,11 +25,12 @@ def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     f(*a, *b)              =>
     def f(a, b): pass      =>
     """
-    if not node.args[1:]:
+    if len(node.args) < 2:  # noqa: PLR2004 - it takes two
         return ()
     positional = [arg.value for arg in node.args if arg.keyword is None and not arg.star]
+    codes = [source.code(value) for value in positional]
     return [
         {source.outer(a): (b,), source.outer(b): (a,)}
-        for a, b in pairwise(positional)
-        if source.code(a) != source.code(b)
+        for (a, one), (b, other) in pairwise(zip(positional, codes, strict=True))
+        if one != other
     ]

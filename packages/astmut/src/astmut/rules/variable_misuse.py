@@ -1,6 +1,5 @@
 """One variable for another (DISCO for Python)."""
 
-from collections import Counter
 from itertools import combinations
 
 import libcst as cst
@@ -60,8 +59,13 @@ def variable_misuse(node: cst.Name | cst.FunctionDef | cst.Module, source: Sourc
 
 def _exchange(scope: Scope) -> Edits | None:
     """Return the edits that exchange the uses of two variables of a scope, where either is bound."""
-    count = Counter(name for _, _, name in scope.uses if name in scope.names)
-    most = [name for name, _ in count.most_common(PAIRS_FROM)]
+    count: dict[str, int] = {}
+    for _, _, name in scope.uses:
+        if name in scope.names:
+            count[name] = count.get(name, 0) + 1
+    most = sorted(count, key=count.__getitem__, reverse=True)[:PAIRS_FROM]
+    if not most[1:]:
+        return None
     uses = [use for use in scope.uses if use[2] in most]
     bound = {name: scope.stretches(name) for name in most}
     for a, b in combinations(most, 2):
@@ -69,8 +73,10 @@ def _exchange(scope: Scope) -> Edits | None:
         for node, at, name in uses:
             if name in (a, b):
                 other = b if name == a else a
-                if any(start <= at < end for start, end in bound[other]):
-                    edits[node] = other
+                for start, end in bound[other]:
+                    if start <= at < end:
+                        edits[node] = other
+                        break
         if {a, b} == set(edits.values()):
             return edits
     return None
