@@ -105,6 +105,14 @@ def test_a_file_names_the_preset_that_it_changes_and_a_later_file_wins(tmp_path:
         load(files=[one])
 
 
+@pytest.mark.parametrize("preset", sorted(presets()))
+def test_only_syncs_curricula_warm_up(preset: str) -> None:
+    """The released code has no warm-up for other curricula (specification 1.4)."""
+    found = load(preset)
+    warms = found.curriculum.warmup > 0 and bool(found.negatives.groups)
+    assert warms == (preset in {"sync", "sync-fixed"})
+
+
 def test_an_unknown_preset() -> None:
     with pytest.raises(ConfigError, match="no preset named 'besst'; did you mean 'best'"):
         load("besst")
