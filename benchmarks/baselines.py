@@ -117,7 +117,7 @@ def main() -> None:
         def make(seed: int, folder: Path) -> str:
             return train_peer(seed, folder, options.precision, train_on, test_on)
 
-        recipes.append(baselines.Recipe(PEER, about, make, "cos"))
+        recipes.append(baselines.Recipe(PEER, about, make))
         protocol = replace(protocol, against=PEER)
     begun = time.monotonic()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -20,7 +21,7 @@ from rich.text import Text
 from synctrain import build, data, encoders, loop, measure, report, train
 from synctrain.config import Config, load, plain
 from synctrain.evaluate import bm25, mutants
-from synctrain.evaluate.retrieval import Results, Row, averages, evaluate
+from synctrain.evaluate.retrieval import Once, Results, averages, evaluate
 from synctrain.evaluate.significance import Difference, compare
 from synctrain.negatives.mutants import Mode
 from synctrain.types import Embed, RetrievalSet, Similarity
@@ -44,14 +45,12 @@ class Recipe:
         name: of the row.
         about: what it depends on besides the seed, as JSON holds it: measures of another ``about`` are refused.
         make: (seed, empty folder or one with an unfinished run) -> where the model is; called once a seed.
-        similarity: by which it is measured; None is what its folder says.
         seeds: whether chance plays a part in it; a row without seeds is measured once.
     """
 
     name: str
     about: Mapping[str, Any]
     make: Callable[[int, Path], str]
-    similarity: Similarity | None = None
     seeds: bool = True
 
 
@@ -168,7 +167,7 @@ def recipe(name: str, config: Config, say: Say, progress: Progress | None = None
 
     about = plain(config)
     del about["seed"]
-    return Recipe(name, about, make, build.similarity_of(config))
+    return Recipe(name, about, make)
 
 
 def zero_shot(model: str) -> Recipe:
@@ -202,9 +201,10 @@ def run(
     asked = _asked(protocol)
     rows: dict[str, list[Run]] = {}
     for one in recipes:
+        key = {"recipe": plainly(one.about), "protocol": asked}
         for seed in protocol.seeds if one.seeds else protocol.seeds[:1]:
             folder = out / one.name / f"seed-{seed}" if one.seeds else out / one.name
-            known = _read(folder / MEASURES, {"recipe": plainly(one.about), "protocol": asked})
+            known = _read(folder / MEASURES, key)
             if known is None:
                 if not go_on():
                     say(f"left for another time: {one.name}, seed {seed}")
@@ -212,10 +212,8 @@ def run(
                 say(f"{one.name}, seed {seed}" if one.seeds else one.name)
                 model = one.make(seed, folder)
                 embed = encoders.embedder(encoders.load(model))
-                known = _measured(embed, one.similarity or encoders.similarity_of(model), protocol, beside)
-                folder.mkdir(parents=True, exist_ok=True)
-                kept = {"recipe": plainly(one.about), "protocol": asked, **_record(known)}
-                report.write_json(folder / MEASURES, kept)
+                known = _measured(Once(embed), encoders.similarity_of(model), protocol, beside)
+                report.write_json(folder / MEASURES, {**key, **_record(known)})
             rows.setdefault(one.name, []).append(known)
     if protocol.against not in rows:
         raise StoppedError(f"{out}: nothing is there yet of {protocol.against}, the row to test against")
@@ -244,13 +242,15 @@ class Comparison:
                     columns.setdefault(f"{place}: {column}", []).append(found["accuracy"])
         return columns
 
-    def tests(self, name: str) -> dict[str, Difference]:
-        """Return for each set how a row differs from the one that it is tested against.
+    @cached_property
+    def tests(self) -> dict[str, dict[str, Difference]]:
+        """For each row and set, how it differs from the row that it is tested against.
 
         Reciprocal ranks are the means over the runs, so it is the recipe that is tested, not a seed.
         """
-        ours, theirs = self._ranks(name), self._ranks(self.protocol.against)
-        return {place: compare(ours[place], theirs[place]) for place in ours}
+        ranks = {name: self._ranks(name) for name in self.rows}
+        theirs = ranks[self.protocol.against]
+        return {name: {place: compare(ours[place], theirs[place]) for place in ours} for name, ours in ranks.items()}
 
     def _ranks(self, name: str) -> dict[str, dict[str, float]]:
         ranks: dict[str, dict[str, list[float]]] = {}
@@ -279,7 +279,7 @@ class Comparison:
                     },
                     "tests": {
                         place: {"difference": 100 * one.mean, "p": one.p, "queries": one.queries}
-                        for place, one in self.tests(name).items()
+                        for place, one in self.tests[name].items()
                     },
                     "rules": self._rules(runs),
                 }
@@ -311,7 +311,7 @@ class Comparison:
         for column in columns:
             laid.add_column(column.replace(": ", "\n"), justify="right", no_wrap=True)
         for name, found in every.items():
-            tests = self.tests(name)
+            tests = self.tests[name]
             cells = []
             for column in columns:
                 if column not in found:
@@ -338,7 +338,7 @@ def _spread(values: Sequence[float]) -> float:
 
 def _asked(protocol: Protocol) -> dict[str, Any]:
     """Return what measures depend on, as JSON holds it; the rules by name, since a group may grow."""
-    return {
+    asked = {
         "sets": {one.name: data.digest(one) for one in protocol.sets},
         "probes": {
             name: {"rules": which.rules, "mode": which.mode, "most": which.most}
@@ -346,6 +346,7 @@ def _asked(protocol: Protocol) -> dict[str, Any]:
         },
         "among": sorted(protocol.among),
     }
+    return plainly(asked)  # type: ignore[no-any-return]
 
 
 def _measured(embed: Embed, similarity: Similarity, protocol: Protocol, beside: Mapping[str, Any]) -> Run:
@@ -375,8 +376,8 @@ def _read(file: Path, expected: Mapping[str, Any]) -> Run | None:
     """Return the measures in a file, None where there is none."""
     try:
         found = json.loads(file.read_text("utf-8"))
-        run = Run(Results(tuple(Row(**row) for row in found["results"])), found["among"])
-        other = [name for name in expected if found[name] != plainly(expected[name])]
+        run = Run(Results.of(found["results"]), found["among"])
+        other = [name for name in expected if found[name] != expected[name]]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:

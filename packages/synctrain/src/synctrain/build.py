@@ -120,15 +120,20 @@ def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
             max_length=settings.max_length,
             normalize=settings.normalize is not False,
         )
-    return encoders.load(
-        name,
-        pooling=settings.pooling,
-        form=settings.form,
-        max_length=settings.max_length,
-        normalize=settings.normalize,
-        flatten=settings.flatten,
-        data_flow=settings.data_flow,
-    )
+    return encoders.load(name, **form_of(config))
+
+
+def form_of(config: Config) -> dict[str, Any]:
+    """Return how texts are written for the model, which its folder does not hold for all models."""
+    settings = config.encoder
+    return {
+        "pooling": settings.pooling,
+        "form": settings.form,
+        "max_length": settings.max_length,
+        "normalize": settings.normalize,
+        "flatten": settings.flatten,
+        "data_flow": settings.data_flow,
+    }
 
 
 def make_objective(config: Config) -> Objective:

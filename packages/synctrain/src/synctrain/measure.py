@@ -12,7 +12,7 @@ from synctrain import data, encoders
 from synctrain.build import cache_folder, mutants_of, named_rules
 from synctrain.config import ConfigError
 from synctrain.evaluate import bm25, mutants
-from synctrain.evaluate.retrieval import Results, evaluate
+from synctrain.evaluate.retrieval import Once, Results, evaluate
 from synctrain.evaluate.search import Entry, Hit, Index
 from synctrain.negatives import MutantStore
 from synctrain.negatives.mutants import Mode
@@ -80,7 +80,7 @@ def measure(
         if name is None:
             results[row] = bm25.evaluate(sets)
             continue
-        embed = encoders.embedder(encoders.load(name, max_length=max_length))
+        embed = Once(encoders.embedder(encoders.load(name, max_length=max_length)))
         by = similarity or encoders.similarity_of(name)
         near[row] = by
         try:

@@ -17,7 +17,7 @@ from rich.table import Table
 from synctrain import __version__, build, encoders, report
 from synctrain.config import Config, ConfigError, of, plain
 from synctrain.evaluate import bm25
-from synctrain.evaluate.retrieval import Results, Row, evaluate
+from synctrain.evaluate.retrieval import Results, evaluate
 from synctrain.loop import Ended, fit
 from synctrain.parts import Parts
 
@@ -75,9 +75,9 @@ def train(
         )
     if not measured:
         return Outcome(ended, verdict="nothing was held out, so nothing says whether the model got better")
-    best = encoders.load(str(out / MODEL), **form_of(config))
+    best = encoders.load(str(out / MODEL), **build.form_of(config))
     after = evaluate(encoders.embedder(best), measured, similarity)
-    rows = {"BM25": bm25.evaluate(measured), "before": _results(before), "after": after}
+    rows = {"BM25": bm25.evaluate(measured), "before": Results.of(before.values()), "after": after}
     in_domain = [HELD_OUT] if sets.held_out else []
     verdict = _verdict(before, after.record())
     report.write_json(
@@ -164,19 +164,6 @@ def settings_of(out: Path) -> Config:
         raise RunError(f"{out / SETTINGS}: {error}") from None
 
 
-def form_of(config: Config) -> dict[str, Any]:
-    """Return how texts are written for the model, which its folder does not hold for all models."""
-    settings = config.encoder
-    return {
-        "pooling": settings.pooling,
-        "form": settings.form,
-        "max_length": settings.max_length,
-        "normalize": settings.normalize,
-        "flatten": settings.flatten,
-        "data_flow": settings.data_flow,
-    }
-
-
 def _before(out: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Return what the model scored before training, measured once a run."""
     file = out / BEFORE
@@ -188,11 +175,6 @@ def _before(out: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     found = measure()
     report.write_json(file, found)
     return found
-
-
-def _results(record: dict[str, Any]) -> Results:
-    """Return results out of their record."""
-    return Results(tuple(Row(**row) for row in record.values()))
 
 
 def _verdict(before: dict[str, Any], after: dict[str, Any]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -44,6 +45,11 @@ class Results:
     def record(self) -> dict[str, object]:
         """Return all of it as JSON holds it."""
         return {row.name: asdict(row) for row in self.rows}
+
+    @classmethod
+    def of(cls, rows: Iterable[Mapping[str, Any]]) -> Results:
+        """Return results out of the records of their rows. Raises ``TypeError`` for what is no row."""
+        return cls(tuple(Row(**row) for row in rows))
 
 
 class Once:
