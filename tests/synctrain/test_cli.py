@@ -1,5 +1,6 @@
 """The `synctrain` command line, run as a user runs it: a real process."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import synctrain
+from synctrain import config as configs
 from synctrain.cli import main
 
 COMMANDS = ("baselines", "evaluate", "fit", "harvest", "mine", "search")
@@ -68,6 +70,19 @@ def test_settings_can_be_shown() -> None:
     assert (shown["seed"], shown["objective"]["kind"]) == (5, "contrast")  # preset best
     done = CliRunner().invoke(main, ["fit", "--show", "--preset", "soft"])
     assert json.loads(done.stdout)["curriculum"]["soft"] == 1
+
+
+def test_a_network_that_begins_from_nothing_has_a_default_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def rate(*arguments: str) -> float:
+        done = CliRunner().invoke(main, ["fit", "--show", *arguments])
+        return float(json.loads(done.stdout)["optim"]["rate"])
+
+    assert rate("--set", "encoder.name=bow") == configs.load("scratch").optim.rate
+    assert rate("--set", "encoder.name=cnn", "--set", "optim.rate=0.5") == 0.5
+    assert rate("--set", "encoder.name=bow", "--preset", "best") == configs.load("best").optim.rate
+    assert rate("--set", "encoder.name=minilm") == configs.load("best").optim.rate
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    assert rate() == configs.load("scratch").optim.rate
 
 
 def test_a_file_of_settings_is_no_preset(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_every_preset_loads_and_comes_back(preset: str) -> None:
 
 
 def test_the_presets_are_those_of_the_specification() -> None:
-    names = "best coderetriever disco dns hard random soft sync sync-fixed"
+    names = "best coderetriever disco dns hard random scratch soft sync sync-fixed"
     assert list(presets()) == names.split()
     soft, sync = load("soft"), load("sync")
     assert (soft.curriculum.kind, soft.curriculum.soft, soft.negatives.groups) == ("fixed", 1.0, ())

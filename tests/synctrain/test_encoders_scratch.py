@@ -331,7 +331,7 @@ def test_a_pickle_is_never_opened(encoder: Scratch, tmp_path: Path) -> None:
 # --- runs
 
 
-@pytest.mark.parametrize(("name", "kind", "dimension"), [("bow", Bow, 256), ("cnn", Cnn, 128), ("rnn", Rnn, 128)])
+@pytest.mark.parametrize(("name", "kind", "dimension"), [("bow", Bow, 512), ("cnn", Cnn, 128), ("rnn", Rnn, 128)])
 def test_settings_make_it(real_pairs: list[Pair], name: str, kind: type[Scratch], dimension: int) -> None:
     texts = [text for pair in real_pairs for text in (pair.query, pair.code)]
     asked = [f"encoder.name={name}", "encoder.vocabulary=300", "encoder.max_length=20", "encoder.normalize=false"]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from synctrain import build, loop
+from synctrain import build, loop, train
 from synctrain.checkpoint import load as load_checkpoint
 from synctrain.config import load as load_config
 from synctrain.curriculum import Fixed
@@ -192,6 +192,13 @@ def test_the_sync_preset_mixes_after_its_warm_up_and_learns(runs: Runs, tmp_path
     found = load_checkpoint(tmp_path / "checkpoints", silent)
     assert found is not None
     assert found.state["curriculum"]["step"] == 60
+
+
+def test_a_run_that_changes_nothing_is_not_called_better(runs: Runs, tmp_path: Path) -> None:
+    done = train.train(runs.config("optim.rate=1e-9"), tmp_path / "run", quiet=True, say=silent)
+    assert done.verdict.startswith("no better than before training: MRR held out +0.0")
+    done = train.train(runs.config("optim.steps=40"), tmp_path / "other", quiet=True, say=silent)
+    assert done.verdict.startswith("better: MRR held out +")
 
 
 def test_the_best_preset_runs(runs: Runs, tmp_path: Path) -> None:

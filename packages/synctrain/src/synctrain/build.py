@@ -106,6 +106,12 @@ def auto(say: Say) -> str:
     return encoders.MINILM
 
 
+def is_scratch(config: Config) -> bool:
+    """Say whether a run begins with a network that has learnt nothing."""
+    name = config.encoder.name
+    return (auto(_nothing) if name == "auto" else name) in encoders.SCRATCH
+
+
 def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
     """Return the encoder that a run begins with. Raises ``ModelError``."""
     settings = config.encoder
@@ -306,3 +312,7 @@ def _same(keys: Sequence[Any]) -> Numbers:
 def explained(left_out: Mapping[str, int]) -> str:
     """Return what was left out of the data, in words."""
     return "; ".join(f"{n:,} {reason}" for reason, n in sorted(left_out.items()) if n)
+
+
+def _nothing(_text: str) -> None:
+    """Say nothing."""

@@ -31,7 +31,11 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--preset", default=None, help="Settings to begin with, such as sync; best by default.")
+@click.option(
+    "--preset",
+    default=None,
+    help="Settings to begin with; best by default, scratch for bow, cnn, rnn.",
+)
 @click.option(
     "--config", "files", multiple=True, type=click.Path(dir_okay=False, path_type=Path), help="A TOML file of settings."
 )
@@ -51,15 +55,16 @@ def fit(
 ) -> None:
     """Train a model on pairs of questions and code.
 
-    Without arguments: the preset `best` on functions of the standard library. Writes to --out the settings, a line
+    Without arguments: the preset `best` on functions of the standard library, or `scratch` where the encoder begins
+    from nothing, as it does without a pretrained one. Writes to --out the settings, a line
     of JSON a step (log.jsonl), checkpoints, the best model (model/, for transformers and sentence-transformers), and
     the measures before and after (report.json). Ctrl-C saves; --resume goes on as if it had never stopped. For
     several processes, on GPUs or on CPUs: `accelerate launch --multi_gpu --num_processes N -m synctrain fit` or
     `torchrun --nproc_per_node N -m synctrain fit` (`accelerate launch --cpu` starts a single one, whatever N).
     """
     with _errors():
+        from synctrain import build, report, train  # keeps --help fast
         from synctrain import config as configs  # keeps --help fast
-        from synctrain import report, train  # keeps --help fast
 
         if resume:
             if preset or files or settings:
@@ -67,6 +72,8 @@ def fit(
             chosen = train.settings_of(out)
         else:
             chosen = configs.load(preset or (None if files else "best"), files, settings)
+            if not (preset or files) and build.is_scratch(chosen):
+                chosen = configs.load("scratch", (), settings)
         if show:
             click.echo(json.dumps(configs.plain(chosen), indent=2))
             return

@@ -185,7 +185,8 @@ def _verdict(before: dict[str, Any], after: dict[str, Any]) -> str:
     worse = [name for name, change in changes.items() if change < -NOISE]
     shown = ", ".join(f"{name} {100 * change:+.1f}" for name, change in changes.items())
     if not worse:
-        return f"better: MRR {shown}"
+        better = any(change > NOISE for change in changes.values())
+        return f"{'better' if better else 'no better than before training'}: MRR {shown}"
     if len(worse) == len(changes):
         return f"WORSE than before training: MRR {shown}; the model that you began with is the better one"
     return f"mixed, and worse on {', '.join(worse)}: MRR {shown}"

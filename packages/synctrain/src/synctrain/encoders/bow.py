@@ -18,7 +18,7 @@ class Bow(Scratch):
     A saved folder is one that ``SentenceTransformer`` loads, as static embeddings, with the same vectors.
     """
 
-    NAME, WIDTH, INSIDE = "bow", 256, "0_StaticEmbedding"
+    NAME, WIDTH, INSIDE = "bow", 512, "0_StaticEmbedding"
 
     def encode(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the mean vector of each text."""
