@@ -70,7 +70,7 @@ class Encoder:
     data_flow: Whole = 64
     """Nodes of a text's data flow at most, in the form graphcodebert; 0 is without."""
     dimension: Count | None = None
-    """Of bow, cnn or rnn; None is 256 for bow, 128 for the others (as in the paper)."""
+    """Of bow, cnn or rnn; None is 512 for bow, 128 for the others (as in the paper)."""
     vocabulary: Count = 16_000
     """Of the tokenizer of bow, cnn or rnn, which is learnt from the training pairs."""
 
@@ -173,6 +173,8 @@ class Optim:
     eps: Positive = 1e-8
     clip: Size = 0.0
     """Largest norm of the gradient; 0 is no clipping."""
+    initial: Part = 0.0
+    """Share of the weights that the run began with in the model that is kept; training goes on with its own."""
     precision: Literal["no", "bf16", "fp16"] = "no"
     by_length: bool = False
     """Batches of texts of similar length. Packed models have little use for it, and in-batch negatives suffer."""

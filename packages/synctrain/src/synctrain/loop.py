@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from synctrain import checkpoint
+from synctrain.blend import blended, weights_of
 from synctrain.config import Config, plain
 from synctrain.draw import Drawn, draw
 from synctrain.encoders import mark
@@ -86,6 +87,7 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
     optimizer = torch.optim.AdamW(trained, lr=optim.rate, eps=optim.eps, weight_decay=optim.weight_decay)
     model, optimizer = accelerator.prepare(parts.encoder, optimizer)
     encoder = accelerator.unwrap_model(model)
+    begun_with = weights_of(encoder) if main and optim.initial else {}
     best: tuple[float, ...] = ()
     first, best_step = 0, -1
     if resume:
@@ -187,20 +189,22 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                 raise TrainingError(_broken(step, _rows(material, pairs), out))
             if parts.validate is not None and due:
                 if main:
-                    try:
-                        measures = parts.validate(parts.embed)
-                    except ValueError as error:
-                        raise TrainingError(f"{_broken(step, _rows(material, pairs), out)}; {error}") from None
-                    log.write(step, measures, event="validation")
-                    score = tuple(measures[name] for name in parts.validate.deciding)
-                    if score > best:
-                        best, best_step = score, step
-                        keep(encoder, out / "model", objective.similarity)
+                    with blended(encoder, begun_with, optim.initial):
+                        try:
+                            measures = parts.validate(parts.embed)
+                        except ValueError as error:
+                            raise TrainingError(f"{_broken(step, _rows(material, pairs), out)}; {error}") from None
+                        log.write(step, measures, event="validation")
+                        score = tuple(measures[name] for name in parts.validate.deciding)
+                        if score > best:
+                            best, best_step = score, step
+                            keep(encoder, out / "model", objective.similarity)
                 accelerator.wait_for_everyone()
             if saves:
                 save(step)
     if main and parts.validate is None:
-        keep(encoder, out / "model", objective.similarity)
+        with blended(encoder, begun_with, optim.initial):
+            keep(encoder, out / "model", objective.similarity)
     return Ended(step, stopped, best[0] if best else -math.inf, best_step)
 
 
