@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, ModernBertConfig, ModernBertModel
 
 from synctrain.encoders import MINILM, Bow, ModelError, TokenStore, Transformer, embedder, find, load, train_tokenizer
 from synctrain.encoders.packing import pack, padded, width_of
@@ -183,6 +183,43 @@ def test_a_model_that_cannot_be_packed_is_padded(bert_folder: Path, monkeypatch:
     encoder = Transformer.load(str(bert_folder))
     assert encoder.first_position is None
     torch.testing.assert_close(vectors(encoder, TEXTS), expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def windowed(bert_folder: Path) -> Any:
+    """A random ModernBERT, most of whose layers see 16 tokens to either side."""
+    config = ModernBertConfig(
+        vocab_size=600, hidden_size=32, intermediate_size=48, num_hidden_layers=4, num_attention_heads=4,
+        local_attention=32, pad_token_id=0, bos_token_id=2, cls_token_id=2, eos_token_id=3, sep_token_id=3,
+        initializer_range=0.5,
+    )  # fmt: skip
+    torch.manual_seed(7)
+    return ModernBertModel(config).eval(), AutoTokenizer.from_pretrained(bert_folder)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_model_with_a_window_is_the_same_packed_for_long_texts(
+    windowed: Any, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Texts of 100 tokens. Where the configuration has no name for the window, the trial finds it."""
+    if not named:
+        monkeypatch.setattr("synctrain.encoders.transformer.WINDOWS", ())
+    encoder = Transformer(*windowed, max_length=128).eval()
+    chance = random.Random(1)
+    rows = [[chance.randrange(6, 500) for _ in range(length)] for length in (100, 3, 90, 40)]
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(ragged(rows)), unpacked(encoder, rows), atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("length", "packed"), [(8, True), (17, False), (2000, False)])
+def test_a_model_is_packed_up_to_its_window(windowed: Any, length: int, packed: bool) -> None:
+    assert (Transformer(*windowed, max_length=length).first_position is not None) is packed
+
+
+def test_the_trial_fits_into_a_model_of_few_positions(bert_folder: Path) -> None:
+    """With as many tokens as were asked for the model would end in an error."""
+    model, tokenizer = AutoModel.from_pretrained(bert_folder), AutoTokenizer.from_pretrained(bert_folder)
+    assert Transformer(model, tokenizer, max_length=1000).first_position == 0
 
 
 # --- pooling and forms

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,7 +26,13 @@ DATA_FLOW = 64  # nodes of a text, as published
 AGREE = 1e-4  # packed and padded vectors of a probe may differ by this part of their length
 OWN = "synctrain.json"  # in a saved folder: what no file of transformers or sentence-transformers holds
 ABOUT = ("pooling", "form", "max_length", "normalize", "flatten", "data_flow")
-PROBE = ("def add(a, b):\n    return a + b", "sort a list", "x")
+PROBE = (11, 4, 3)  # tokens of the texts that packing is tried out with, beside one as long as texts may be
+PROBED = 512  # tokens of that one at most: the attention of a longer one would take a while
+WINDOWS = (
+    "local_attention",
+    "sliding_window",
+    "attention_window",
+)  # the part of a text that a token sees
 
 
 class ModelError(ValueError):
@@ -112,13 +119,12 @@ class Transformer(nn.Module):
         if form is None:
             form = "unixcoder" if "<encoder-only>" in tokenizer.get_vocab() else "plain"
         wanted = max_length or int(about.get("max_length", 128))
-        longest = int(getattr(config, "max_position_embeddings", None) or wanted + 2) - 2
         return cls(
             model.float(),
             tokenizer,
             pooling=pooling,
             form=form,
-            max_length=min(wanted, longest),
+            max_length=longest_of(config, wanted),
             normalize=about.get("normalize", False) if normalize is None else normalize,
             flatten=bool(about.get("flatten", False) if flatten is None else flatten),
             data_flow=int(about.get("data_flow", DATA_FLOW) if data_flow is None else data_flow),
@@ -191,11 +197,18 @@ class Transformer(nn.Module):
         return functional.normalize(vectors, dim=-1) if self.normalize else vectors
 
     def _try_packing(self) -> int | None:
-        """Return the position of a first token under which packed and padded vectors agree; None if none does."""
+        """Return the position of a first token under which packed and padded vectors agree; None if none does.
+
+        A layer whose tokens see so many neighbours only forgets that under a mask of ours, which nothing but a text
+        longer than its window shows.
+        """
+        longest = longest_of(self.model.config, self.max_length)
+        reach = reach_of(self.model.config)
+        if reach is not None and reach < longest:
+            return None
         training = self.training
         self.eval()
-        ids = self.tokenize(PROBE, "query")
-        tokens = Ragged(torch.tensor([i for one in ids for i in one]), torch.tensor([len(one) for one in ids]))
+        tokens = self._probe((*PROBE, min(longest, PROBED)))
         try:
             with torch.no_grad():
                 plain = self(tokens)
@@ -211,6 +224,13 @@ class Transformer(nn.Module):
             self.first_position = None
             self.train(training)
         return None
+
+    def _probe(self, lengths: Sequence[int]) -> Ragged:
+        """Return texts of so many tokens, always the same ones: all different, or context would hardly matter."""
+        special = set(self.tokenizer.all_special_ids)
+        known = [i for i in range(min(len(self.tokenizer), self.model.config.vocab_size)) if i not in special]
+        chosen = np.random.default_rng(0).choice(known or [self.pad], sum(lengths))
+        return Ragged(torch.from_numpy(chosen.astype(np.int64)), torch.tensor(lengths))
 
     def _refuse_graph(self) -> None:
         """Raise ``ModelError`` where code cannot be read with its data flow, or the model cannot take it."""
@@ -232,6 +252,21 @@ class Transformer(nn.Module):
         about = {name: getattr(self, name) for name in ABOUT}
         (folder / OWN).write_text(json.dumps(about, indent=2) + "\n", "utf-8")
         mark_as_sentence_transformer(folder, self)
+
+
+def longest_of(config: Any, wanted: int) -> int:
+    """Return how many tokens a text may have: those wanted, or as many as the model has positions for."""
+    positions = getattr(config, "max_position_embeddings", None)
+    return min(wanted, int(positions) - 2) if positions else wanted
+
+
+def reach_of(config: Any) -> int | None:
+    """Return how far a token surely sees in all layers, None where nothing limits it.
+
+    Some call the whole window by a name by which others call one side of it: this takes half of any.
+    """
+    found = [getattr(config, name, None) for name in WINDOWS]
+    return min((size // 2 for size in found if isinstance(size, int) and size > 0), default=None)
 
 
 def refuse_pickles(name: str) -> None:
