@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -294,7 +296,18 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
         objective=objective,
         validate=validate,
         embed=encoders.embedder(encoder),
+        data=_digest(sets, pools),
     )
+
+
+def _digest(sets: Sets, pools: Sequence[Sequence[str]]) -> str:
+    """Return a hash of pairs with their mutants, and of the sets to measure on."""
+    found = blake2b(digest_size=16)
+    for pair, pool in zip(sets.train, pools, strict=True):
+        found.update(json.dumps([pair.id, pair.query, pair.code, pair.intent, pool]).encode())
+    for one in (sets.validation, sets.held_out, *sets.tests):
+        found.update((data.digest(one) if one else "none").encode())
+    return found.hexdigest()
 
 
 def _same(keys: Sequence[Any]) -> Numbers:
