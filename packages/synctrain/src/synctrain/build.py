@@ -145,6 +145,13 @@ def make_objective(config: Config) -> Objective:
         raise ConfigError(f"negatives.soft = 0: the objective {settings.kind} needs a negative for each row")
     if settings.kind in ("hardest", "retriever") and config.negatives.soft:
         raise ConfigError(f"negatives.soft: the objective {settings.kind} looks at no drawn negatives; set it to 0")
+    soft, per_row = config.negatives.soft, config.negatives.per_row
+    if not soft and draws_mutants(config):
+        raise ConfigError(
+            "negatives.soft = 0: no row has a place for a mutant; 1 is one, negatives.groups = [] is none"
+        )
+    if soft % per_row:
+        raise ConfigError(f"negatives.per_row = {per_row}: negatives.soft = {soft} is no multiple of it")
     if not settings.bimodal and not settings.unimodal:
         raise ConfigError("objective.bimodal and objective.unimodal: both are 0")
     similarity: Similarity = settings.similarity or _SIMILARITY.get(settings.kind, "neg_l2")
@@ -159,6 +166,13 @@ def make_objective(config: Config) -> Objective:
         ),
     }
     return make[settings.kind]()
+
+
+def draws_mutants(config: Config) -> bool:
+    """Return whether a run can ever draw a hard negative; one that cannot needs no mutants."""
+    soft_only = config.curriculum.kind == "fixed" and config.curriculum.soft == 1
+    looks_at_none = config.objective.kind in ("hardest", "retriever")
+    return bool(config.negatives.rules or config.negatives.groups) and not soft_only and not looks_at_none
 
 
 def make_curriculum(config: Config, *, has_hard: bool) -> Curriculum:
@@ -246,9 +260,9 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
     Raises ``ModelError``, and ``ConfigError`` for an unknown rule or group.
     """
     pairs = sets.train
-    wanted = config.negatives
+    wanted, objective = config.negatives, make_objective(config)  # what cannot be is refused before mutants are made
     mutants = None
-    if wanted.rules or wanted.groups:
+    if draws_mutants(config):
         mutants = mutants_of(
             pairs,
             wanted.rules,
@@ -284,7 +298,6 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
     if mutants:
         counts = ", ".join(f"{n:,} {name}" for name, n in mutants.counts.items() if n)
         say(f"mutants: {counts}")
-    objective = make_objective(config)
     validate = None
     if sets.validation:
         validate = Validation(sets.validation, objective.similarity)
