@@ -577,6 +577,15 @@ def test_a_setting_that_cannot_be(
     assert error_of(fit(runs, tmp_path / "run", setting)).startswith(f"synctrain: {message}")
 
 
+def test_mutants_that_no_process_makes_are_one_clear_error(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("synctrain.negatives.workers.BOOT", "raise SystemExit(3)")
+    message = error_of(fit(runs, tmp_path / "run"))
+    assert message == "synctrain: a process that makes mutants does not start: see its message above"
+
+
 def test_a_checkpoint_of_another_model_is_refused(runs: Runs, tmp_path: Path, bert_folder: Path) -> None:
     runs.fit(tmp_path)
     with pytest.raises(CheckpointError, match="its weights are another model's"):
