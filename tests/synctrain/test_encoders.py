@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModel, AutoTokenizer, ModernBertConfig, ModernBertModel
 
+from synctrain import build
+from synctrain.config import load as load_config
 from synctrain.encoders import MINILM, Bow, ModelError, TokenStore, Transformer, embedder, find, load, train_tokenizer
 from synctrain.encoders.packing import pack, padded, width_of
 from synctrain.types import Pair, Ragged
@@ -394,6 +396,29 @@ def test_a_folder_says_how_it_was_trained(bert_folder: Path, tmp_path: Path, set
     for name in ("pooling", "form", "max_length", "normalize", "flatten"):
         assert getattr(again, name) == getattr(encoder, name)
     assert torch.equal(vectors(again, TEXTS), vectors(encoder, TEXTS))
+
+
+def test_a_run_begins_with_its_model_s_own_options(bert_folder: Path, tmp_path: Path) -> None:
+    """What a saved folder says counts, unless a setting says otherwise; where neither does, the defaults."""
+    own = {"max_length": 24, "flatten": True, "data_flow": 7, "pooling": "cls", "normalize": True}
+    Transformer.load(str(bert_folder), **own).save(tmp_path)  # type: ignore[arg-type]
+
+    def begun(folder: Path, *more: str) -> dict[str, Any]:
+        encoder = build.make_encoder(load_config("best", (), [f"encoder.name={folder}", *more]), (), print)
+        return {name: getattr(encoder, name) for name in own}
+
+    assert begun(tmp_path) == own
+    asked = begun(tmp_path, "encoder.max_length=16", "encoder.flatten=false", "encoder.data_flow=0")
+    assert asked == own | {"max_length": 16, "flatten": False, "data_flow": 0}
+    defaults = {"max_length": 64, "flatten": False, "data_flow": 64, "pooling": "mean", "normalize": False}
+    assert begun(bert_folder) == defaults  # of 128 tokens, as many as it has positions for
+
+
+def test_a_run_begins_with_its_bow_s_own_length(bow: Bow, tmp_path: Path) -> None:
+    bow.save(tmp_path)
+    assert build.make_encoder(load_config("best", (), [f"encoder.name={tmp_path}"]), (), print).max_length == 40
+    config = load_config("best", (), ["encoder.name=bow"])
+    assert build.make_encoder(config, ["a b", "c d"], print).max_length == 128
 
 
 def test_what_sentence_transformers_cannot_do_is_not_claimed(bert_folder: Path, tmp_path: Path) -> None:

@@ -119,14 +119,14 @@ def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
         return encoders.SCRATCH[name](
             encoders.train_tokenizer(texts, settings.vocabulary),
             settings.dimension,
-            max_length=settings.max_length,
+            max_length=settings.max_length or encoders.LENGTH,
             normalize=settings.normalize is not False,
         )
     return encoders.load(name, **form_of(config))
 
 
 def form_of(config: Config) -> dict[str, Any]:
-    """Return how texts are written for the model, which its folder does not hold for all models."""
+    """Return how texts are written for the model; what is None its folder decides."""
     settings = config.encoder
     return {
         "pooling": settings.pooling,

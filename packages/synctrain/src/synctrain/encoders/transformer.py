@@ -22,6 +22,7 @@ Pooling: TypeAlias = Literal["mean", "cls", "pooler"]
 Form: TypeAlias = Literal["plain", "unixcoder", "graphcodebert"]
 GRAPH: Form = "graphcodebert"
 PUBLISHED = "graphcodebert-base"  # a model of this name takes its code with data flow, where nothing else is said of it
+LENGTH = 128  # tokens of a text, where nobody says otherwise
 DATA_FLOW = 64  # nodes of a text, as published
 AGREE = 1e-4  # packed and padded vectors of a probe may differ by this part of their length
 OWN = "synctrain.json"  # in a saved folder: what no file of transformers or sentence-transformers holds
@@ -56,7 +57,7 @@ class Transformer(nn.Module):
         *,
         pooling: Pooling = "mean",
         form: Form = "plain",
-        max_length: int = 128,
+        max_length: int = LENGTH,
         normalize: bool = False,
         flatten: bool = False,
         data_flow: int = DATA_FLOW,
@@ -118,7 +119,7 @@ class Transformer(nn.Module):
             raise ModelError(f"{name}: {len(needed)} of the model's weights are not there, {needed[0]} among them")
         if form is None:
             form = "unixcoder" if "<encoder-only>" in tokenizer.get_vocab() else "plain"
-        wanted = max_length or int(about.get("max_length", 128))
+        wanted = max_length or int(about.get("max_length", LENGTH))
         return cls(
             model.float(),
             tokenizer,
