@@ -398,6 +398,60 @@ def test_a_folder_says_how_it_was_trained(bert_folder: Path, tmp_path: Path, set
     assert torch.equal(vectors(again, TEXTS), vectors(encoder, TEXTS))
 
 
+@pytest.fixture
+def sentence_folder(bert_folder: Path, tmp_path: Path) -> Path:
+    """A folder as sentence-transformers saves it."""
+    folder = tmp_path / "sentences"
+    Transformer.load(str(bert_folder), max_length=20, pooling="cls").save(folder)
+    (folder / "synctrain.json").unlink()
+    return folder
+
+
+def test_a_sentence_transformers_folder_says_its_length(sentence_folder: Path) -> None:
+    """As it is asked for, as the folder says, as the model allows; and 128 where the folder leaves it open."""
+    file = sentence_folder / "sentence_bert_config.json"
+    assert load(str(sentence_folder)).max_length == 20
+    assert load(str(sentence_folder), max_length=9).max_length == 9
+    file.write_text('{"max_seq_length": 500}', "utf-8")
+    assert load(str(sentence_folder)).max_length == 64
+    file.rename(sentence_folder / "sentence_roberta_config.json")
+    (sentence_folder / "sentence_roberta_config.json").write_text('{"max_seq_length": 30}', "utf-8")
+    assert load(str(sentence_folder)).max_length == 30
+    (sentence_folder / "sentence_roberta_config.json").write_text('{"max_seq_length": null}', "utf-8")
+    assert load(str(sentence_folder)).max_length == 64
+
+
+@pytest.mark.parametrize("kind", ["sentence_transformers.models.Dense", "their.own.Whitening"])
+def test_a_module_that_is_not_applied_is_refused(sentence_folder: Path, kind: str) -> None:
+    modules = json.loads((sentence_folder / "modules.json").read_text("utf-8"))
+    modules.append({"idx": 2, "name": "2", "path": "2_Other", "type": kind})
+    (sentence_folder / "modules.json").write_text(json.dumps(modules), "utf-8")
+    with pytest.raises(ModelError, match=f"has a module {kind.rpartition('.')[2]}, which is not applied here"):
+        load(str(sentence_folder), pooling="mean")
+
+
+def test_a_prompt_before_each_text_is_refused(sentence_folder: Path) -> None:
+    """One that is there to be asked for, or that is empty, changes nothing."""
+    file = sentence_folder / "config_sentence_transformers.json"
+    prompts = {"query": "query: ", "none": ""}
+    for name in (None, "none"):
+        file.write_text(json.dumps({"prompts": prompts, "default_prompt_name": name}), "utf-8")
+        load(str(sentence_folder))
+    file.write_text(json.dumps({"prompts": prompts, "default_prompt_name": "query"}), "utf-8")
+    with pytest.raises(ModelError, match="puts the prompt 'query: ' before each text, which is not done here"):
+        load(str(sentence_folder))
+    file.write_text(json.dumps({"prompts": prompts, "default_prompt_name": "other"}), "utf-8")
+    with pytest.raises(ModelError, match="its description cannot be read"):
+        load(str(sentence_folder))
+
+
+@needs_minilm
+def test_minilm_has_the_length_that_it_was_trained_with() -> None:
+    """Its folder allows 256 tokens."""
+    assert (load(MINILM).max_length, load(MINILM, max_length=200).max_length) == (128, 200)
+    assert load(find(MINILM)).max_length == 256
+
+
 def test_a_run_begins_with_its_model_s_own_options(bert_folder: Path, tmp_path: Path) -> None:
     """What a saved folder says counts, unless a setting says otherwise; where neither does, the defaults."""
     own = {"max_length": 24, "flatten": True, "data_flow": 7, "pooling": "cls", "normalize": True}

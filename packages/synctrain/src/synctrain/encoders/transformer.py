@@ -26,6 +26,7 @@ LENGTH = 128  # tokens of a text, where nobody says otherwise
 DATA_FLOW = 64  # nodes of a text, as published
 AGREE = 1e-4  # packed and padded vectors of a probe may differ by this part of their length
 OWN = "synctrain.json"  # in a saved folder: what no file of transformers or sentence-transformers holds
+MODULES = ("Transformer", "Pooling", "Normalize")  # of sentence-transformers, that are understood
 ABOUT = ("pooling", "form", "max_length", "normalize", "flatten", "data_flow")
 PROBE = (11, 4, 3)  # tokens of the texts that packing is tried out with, beside one as long as texts may be
 PROBED = 512  # tokens of that one at most: the attention of a longer one would take a while
@@ -96,9 +97,10 @@ class Transformer(nn.Module):
     ) -> Transformer:
         """Load by a name on the Hugging Face hub or from a folder; weights from safetensors alone.
 
-        What is None is taken from the folder: as ``save`` wrote it, else from its sentence-transformers files, else
-        mean pooling, 128 tokens, no scaling. GraphCodeBERT, known by its published name, has its form and its pooler.
-        Raises ``ModelError`` for what is no model, lacks weights, or has them in a pickle only.
+        What is None is taken from the folder: as ``save`` wrote it, else from its sentence-transformers files (which
+        may have no other modules than ``MODULES`` and no default prompt), else mean pooling, 128 tokens, no scaling.
+        GraphCodeBERT, known by its published name, has its form and its pooler. Raises ``ModelError`` for what is no
+        model, lacks weights, or has them in a pickle only.
         """
         refuse_pickles(name)
         about = _about(Path(name), pooling)
@@ -286,28 +288,55 @@ def refuse_pickles(name: str) -> None:
 def _about(folder: Path, pooling: Pooling | None) -> dict[str, Any]:
     """Return how a folder's model is to be used: as ``save`` wrote it, else what sentence-transformers' files say.
 
-    Raises ``ModelError`` for files that cannot be read, and for a way of pooling that there is not, unless another
-    ``pooling`` is given.
+    Raises ``ModelError`` for files that cannot be read, for what sentence-transformers would do with a text or a vector
+    and this class does not, and for a way of pooling that there is not, unless another ``pooling`` is given.
     """
-    found: dict[str, Any] = {}
     try:
         if (folder / OWN).is_file():
             own = json.loads((folder / OWN).read_text("utf-8"))
             return {"data_flow": DATA_FLOW, **{name: own[name] for name in ABOUT if name in own or name != "data_flow"}}
         if not (folder / "modules.json").is_file():
-            return found
-        for module in json.loads((folder / "modules.json").read_text("utf-8")):
-            kind = str(module["type"]).rsplit(".", 1)[-1]
-            if kind == "Normalize":
-                found["normalize"] = True
-            elif kind == "Pooling":
-                settings = json.loads((folder / module["path"] / "config.json").read_text("utf-8"))
-                found["pooling"] = _pooling(settings)
+            return {}
+        found = _modules(folder)
+        prompt = _default_prompt(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder}: its description cannot be read: {error!r}") from None
+    if unknown := found.pop("unknown"):
+        raise ModelError(
+            f"{folder}: has a module {unknown[0]}, which is not applied here, so its vectors would be other ones;"
+            f" there are {', '.join(MODULES)}"
+        )
+    if prompt:
+        raise ModelError(f"{folder}: puts the prompt {prompt!r} before each text, which is not done here")
     if pooling is None and found.get("pooling", "mean") not in get_args(Pooling):
         raise ModelError(f"{folder}: pools by {found['pooling']}; there are {', '.join(get_args(Pooling))}")
     return found
+
+
+def _modules(folder: Path) -> dict[str, Any]:
+    """Return what the modules of a sentence-transformers folder say, and which of them are ``unknown``."""
+    found: dict[str, Any] = {"unknown": []}
+    for module in json.loads((folder / "modules.json").read_text("utf-8")):
+        kind, place = str(module["type"]).rsplit(".", 1)[-1], folder / module["path"]
+        if kind not in MODULES:
+            found["unknown"].append(kind)
+        elif kind == "Normalize":
+            found["normalize"] = True
+        elif kind == "Pooling":
+            found["pooling"] = _pooling(json.loads((place / "config.json").read_text("utf-8")))
+        else:
+            for file in place.glob("sentence_*_config.json"):  # bert, or what kind of model it is
+                if longest := json.loads(file.read_text("utf-8")).get("max_seq_length"):
+                    found["max_length"] = int(longest)
+    return found
+
+
+def _default_prompt(folder: Path) -> str:
+    """Return what sentence-transformers puts before each text unless told otherwise."""
+    file = folder / "config_sentence_transformers.json"
+    about = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    name = about.get("default_prompt_name")
+    return str(about["prompts"][name]) if name else ""
 
 
 def _pooling(settings: Any) -> str:
