@@ -53,7 +53,7 @@ def train_peer(seed: int, folder: Path, precision: str, train_on: str, test_on: 
     chosen = config.load("best", (), [*COMMON, f"data.train={train_on}", f"data.test={list(test_on)}"])
     pairs = build.read_sets(replace(chosen, seed=seed), quiet).train
     model = st.SentenceTransformer(encoders.find("minilm"), device="cpu")
-    model.max_seq_length = chosen.encoder.max_length
+    model.max_seq_length = encoders.load("minilm").max_length
     arguments = st.SentenceTransformerTrainingArguments(
         output_dir=str(folder / "trainer"),
         per_device_train_batch_size=BATCH,

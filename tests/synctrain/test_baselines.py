@@ -51,6 +51,9 @@ def test_every_preset_trains(runs: Runs, tmp_path: Path, preset: str) -> None:
     ("settings", "message"),
     [
         (["objective.kind=pairwise", "negatives.soft=0"], "the objective pairwise needs a negative"),
+        (["objective.kind=contrast", "negatives.soft=0"], r"negatives.soft = 0: no row has a place for a mutant"),
+        (["negatives.soft=1", "negatives.per_row=3"], r"per_row = 3: negatives.soft = 1 is no multiple"),
+        (["negatives.soft=3", "negatives.per_row=2"], r"per_row = 2: negatives.soft = 3 is no multiple"),
         (["objective.kind=hardest"], "the objective hardest looks at no drawn negatives"),
         (["objective.kind=retriever", "negatives.soft=0", "objective.bimodal=0", "objective.unimodal=0"], "both are 0"),
     ],
@@ -58,6 +61,25 @@ def test_every_preset_trains(runs: Runs, tmp_path: Path, preset: str) -> None:
 def test_objectives_that_cannot_be(runs: Runs, settings: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         build.make_objective(runs.config(*settings))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["objective.kind=contrast", "negatives.soft=0", "negatives.groups=[]"],
+        ["objective.kind=contrast", "negatives.soft=0", "curriculum.kind=fixed", "curriculum.soft=1.0"],
+        ["objective.kind=hardest", "negatives.soft=0"],
+        ["objective.kind=retriever", "negatives.soft=0"],
+        ["curriculum.kind=fixed", "curriculum.soft=1.0"],
+    ],
+)
+def test_where_no_mutant_can_be_drawn_none_is_made(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: list[str]
+) -> None:
+    monkeypatch.setattr(build, "make_mutants", None)
+    lines = runs.fit(tmp_path, *settings)
+    assert len([line for line in lines if line["event"] == "step"]) == 8
+    assert not any(line.get("seen.hard") for line in lines)
 
 
 def test_decay_halves_the_share_of_soft_negatives(runs: Runs, tmp_path: Path) -> None:

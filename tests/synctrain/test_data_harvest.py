@@ -99,7 +99,16 @@ CUT = [
 def test_the_docstring_is_cut_and_all_else_stays(text: str, code: str) -> None:
     (found,) = functions(text, "a.py")
     assert found.code == code
+    assert len(found.lines) == len(code.split("\n"))
     ast.parse(found.code)
+
+
+def test_lines_of_the_code_are_those_of_the_file() -> None:
+    """The docstring goes with the blank line behind it; the other blank line stays."""
+    text = "class A:\n    @property\n    def f(self):\n        '''One.\n\n        Two.\n        '''\n\n        x = 1\n\n        return x\n"
+    (found,) = functions(text, "a.py")
+    assert found.lines == (2, 3, 9, 10, 11)
+    assert found.code == "@property\ndef f(self):\n    x = 1\n\n    return x"
 
 
 def test_functions_come_in_order_with_names_lines_and_docstrings() -> None:

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoTokenizer, ModernBertConfig, ModernBertModel
 
+from synctrain import build
+from synctrain.config import load as load_config
 from synctrain.encoders import MINILM, Bow, ModelError, TokenStore, Transformer, embedder, find, load, train_tokenizer
 from synctrain.encoders.packing import pack, padded, width_of
 from synctrain.types import Pair, Ragged
@@ -183,6 +185,43 @@ def test_a_model_that_cannot_be_packed_is_padded(bert_folder: Path, monkeypatch:
     encoder = Transformer.load(str(bert_folder))
     assert encoder.first_position is None
     torch.testing.assert_close(vectors(encoder, TEXTS), expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def windowed(bert_folder: Path) -> Any:
+    """A random ModernBERT, most of whose layers see 16 tokens to either side."""
+    config = ModernBertConfig(
+        vocab_size=600, hidden_size=32, intermediate_size=48, num_hidden_layers=4, num_attention_heads=4,
+        local_attention=32, pad_token_id=0, bos_token_id=2, cls_token_id=2, eos_token_id=3, sep_token_id=3,
+        initializer_range=0.5,
+    )  # fmt: skip
+    torch.manual_seed(7)
+    return ModernBertModel(config).eval(), AutoTokenizer.from_pretrained(bert_folder)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_model_with_a_window_is_the_same_packed_for_long_texts(
+    windowed: Any, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Texts of 100 tokens. Where the configuration has no name for the window, the trial finds it."""
+    if not named:
+        monkeypatch.setattr("synctrain.encoders.transformer.WINDOWS", ())
+    encoder = Transformer(*windowed, max_length=128).eval()
+    chance = random.Random(1)
+    rows = [[chance.randrange(6, 500) for _ in range(length)] for length in (100, 3, 90, 40)]
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(ragged(rows)), unpacked(encoder, rows), atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("length", "packed"), [(8, True), (17, False), (2000, False)])
+def test_a_model_is_packed_up_to_its_window(windowed: Any, length: int, packed: bool) -> None:
+    assert (Transformer(*windowed, max_length=length).first_position is not None) is packed
+
+
+def test_the_trial_fits_into_a_model_of_few_positions(bert_folder: Path) -> None:
+    """With as many tokens as were asked for the model would end in an error."""
+    model, tokenizer = AutoModel.from_pretrained(bert_folder), AutoTokenizer.from_pretrained(bert_folder)
+    assert Transformer(model, tokenizer, max_length=1000).first_position == 0
 
 
 # --- pooling and forms
@@ -357,6 +396,83 @@ def test_a_folder_says_how_it_was_trained(bert_folder: Path, tmp_path: Path, set
     for name in ("pooling", "form", "max_length", "normalize", "flatten"):
         assert getattr(again, name) == getattr(encoder, name)
     assert torch.equal(vectors(again, TEXTS), vectors(encoder, TEXTS))
+
+
+@pytest.fixture
+def sentence_folder(bert_folder: Path, tmp_path: Path) -> Path:
+    """A folder as sentence-transformers saves it."""
+    folder = tmp_path / "sentences"
+    Transformer.load(str(bert_folder), max_length=20, pooling="cls").save(folder)
+    (folder / "synctrain.json").unlink()
+    return folder
+
+
+def test_a_sentence_transformers_folder_says_its_length(sentence_folder: Path) -> None:
+    """As it is asked for, as the folder says, as the model allows; and 128 where the folder leaves it open."""
+    file = sentence_folder / "sentence_bert_config.json"
+    assert load(str(sentence_folder)).max_length == 20
+    assert load(str(sentence_folder), max_length=9).max_length == 9
+    file.write_text('{"max_seq_length": 500}', "utf-8")
+    assert load(str(sentence_folder)).max_length == 64
+    file.rename(sentence_folder / "sentence_roberta_config.json")
+    (sentence_folder / "sentence_roberta_config.json").write_text('{"max_seq_length": 30}', "utf-8")
+    assert load(str(sentence_folder)).max_length == 30
+    (sentence_folder / "sentence_roberta_config.json").write_text('{"max_seq_length": null}', "utf-8")
+    assert load(str(sentence_folder)).max_length == 64
+
+
+@pytest.mark.parametrize("kind", ["sentence_transformers.models.Dense", "their.own.Whitening"])
+def test_a_module_that_is_not_applied_is_refused(sentence_folder: Path, kind: str) -> None:
+    modules = json.loads((sentence_folder / "modules.json").read_text("utf-8"))
+    modules.append({"idx": 2, "name": "2", "path": "2_Other", "type": kind})
+    (sentence_folder / "modules.json").write_text(json.dumps(modules), "utf-8")
+    with pytest.raises(ModelError, match=f"has a module {kind.rpartition('.')[2]}, which is not applied here"):
+        load(str(sentence_folder), pooling="mean")
+
+
+def test_a_prompt_before_each_text_is_refused(sentence_folder: Path) -> None:
+    """One that is there to be asked for, or that is empty, changes nothing."""
+    file = sentence_folder / "config_sentence_transformers.json"
+    prompts = {"query": "query: ", "none": ""}
+    for name in (None, "none"):
+        file.write_text(json.dumps({"prompts": prompts, "default_prompt_name": name}), "utf-8")
+        load(str(sentence_folder))
+    file.write_text(json.dumps({"prompts": prompts, "default_prompt_name": "query"}), "utf-8")
+    with pytest.raises(ModelError, match="puts the prompt 'query: ' before each text, which is not done here"):
+        load(str(sentence_folder))
+    file.write_text(json.dumps({"prompts": prompts, "default_prompt_name": "other"}), "utf-8")
+    with pytest.raises(ModelError, match="its description cannot be read"):
+        load(str(sentence_folder))
+
+
+@needs_minilm
+def test_minilm_has_the_length_that_it_was_trained_with() -> None:
+    """Its folder allows 256 tokens."""
+    assert (load(MINILM).max_length, load(MINILM, max_length=200).max_length) == (128, 200)
+    assert load(find(MINILM)).max_length == 256
+
+
+def test_a_run_begins_with_its_model_s_own_options(bert_folder: Path, tmp_path: Path) -> None:
+    """What a saved folder says counts, unless a setting says otherwise; where neither does, the defaults."""
+    own = {"max_length": 24, "flatten": True, "data_flow": 7, "pooling": "cls", "normalize": True}
+    Transformer.load(str(bert_folder), **own).save(tmp_path)  # type: ignore[arg-type]
+
+    def begun(folder: Path, *more: str) -> dict[str, Any]:
+        encoder = build.make_encoder(load_config("best", (), [f"encoder.name={folder}", *more]), (), print)
+        return {name: getattr(encoder, name) for name in own}
+
+    assert begun(tmp_path) == own
+    asked = begun(tmp_path, "encoder.max_length=16", "encoder.flatten=false", "encoder.data_flow=0")
+    assert asked == own | {"max_length": 16, "flatten": False, "data_flow": 0}
+    defaults = {"max_length": 64, "flatten": False, "data_flow": 64, "pooling": "mean", "normalize": False}
+    assert begun(bert_folder) == defaults  # of 128 tokens, as many as it has positions for
+
+
+def test_a_run_begins_with_its_bow_s_own_length(bow: Bow, tmp_path: Path) -> None:
+    bow.save(tmp_path)
+    assert build.make_encoder(load_config("best", (), [f"encoder.name={tmp_path}"]), (), print).max_length == 40
+    config = load_config("best", (), ["encoder.name=bow"])
+    assert build.make_encoder(config, ["a b", "c d"], print).max_length == 128
 
 
 def test_what_sentence_transformers_cannot_do_is_not_claimed(bert_folder: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from synctrain.evaluate.search import Entry, Index
+from synctrain.evaluate.search import Entry, Hit, Index
 from synctrain.types import DataError, Kind
 
 WORDS = ("csv", "json", "sort", "read")
@@ -19,10 +19,10 @@ def embed(texts: Sequence[str], _: Kind) -> Tensor:
 
 
 ENTRIES = [
-    Entry("a.py", "read_csv", 3, 4, "def read_csv(path):\n    return csv.reader(path)"),
-    Entry("a.py", "Store.read_json", 10, 10, "def read_json(path): ..."),
-    Entry("b\u2028c.py", "sort", 1, 1, "def sort(): 'Ä\u2028\\n'"),
-    Entry("d.py", "again", 7, 7, "def sort(): 'Ä\u2028\\n'"),
+    Entry("a.py", "read_csv", 3, 4, "def read_csv(path):\n    return csv.reader(path)", (3, 4)),
+    Entry("a.py", "Store.read_json", 10, 10, "def read_json(path): ...", (10,)),
+    Entry("b\u2028c.py", "sort", 1, 1, "def sort(): 'Ä\u2028\\n'", (1,)),
+    Entry("d.py", "again", 7, 7, "def sort(): 'Ä\u2028\\n'", (7,)),
 ]
 
 
@@ -46,6 +46,16 @@ def test_excerpts_have_the_lines_of_the_file(index: Index) -> None:
     hit = index.search("csv")[0]
     assert hit.excerpt() == [(3, "def read_csv(path):"), (4, "    return csv.reader(path)")]
     assert hit.excerpt(1) == [(3, "def read_csv(path):")]
+
+
+def test_excerpts_count_the_lines_that_were_cut_out() -> None:
+    """A docstring of three lines stood after the first; and a line separator of Unicode ends no line of Python."""
+    code = "def sort():\n    '\u2028'\n    pass"
+    assert Hit(Entry("a.py", "sort", 5, 10, code, (5, 9, 10)), 0.5).excerpt() == [
+        (5, "def sort():"),
+        (9, "    '\u2028'"),
+        (10, "    pass"),
+    ]
 
 
 def test_what_is_saved_is_loaded(index: Index, tmp_path: Path) -> None:
@@ -90,8 +100,8 @@ def test_damage_is_refused(index: Index, tmp_path: Path, name: str, data: bytes 
 def test_files_of_another_kind_with_the_right_hashes_are_refused(index: Index, tmp_path: Path) -> None:
     index.save(tmp_path)
     about = json.loads((tmp_path / "index.json").read_text())
-    (tmp_path / "index.json").write_text(json.dumps(about | {"format": 99}))
-    with pytest.raises(DataError, match="format 99, where this release reads 1"):
+    (tmp_path / "index.json").write_text(json.dumps(about | {"format": 1}))
+    with pytest.raises(DataError, match="format 1, where this release reads 2"):
         Index.load(tmp_path, embed, model="m")
 
 

@@ -271,12 +271,48 @@ def test_a_run_keeps_its_settings(runs: Runs, tmp_path: Path, unbroken: Path) ->
     assert "config.json: " in error_of(resume(tmp_path / "run"))
 
 
-def test_a_run_keeps_its_data(runs: Runs, tmp_path: Path) -> None:
-    shutil.copy(runs.pairs, tmp_path / "pairs.jsonl")
-    assert fit(runs, tmp_path / "run", f"data.train={tmp_path / 'pairs.jsonl'}").exit_code == 0
-    lines = (tmp_path / "pairs.jsonl").read_text("utf-8").splitlines(keepends=True)
-    (tmp_path / "pairs.jsonl").write_text("".join(lines[:-20]), "utf-8")
-    assert "it cannot go on" in error_of(resume(tmp_path / "run"))
+CHANGED = "the data has changed since the run began; bring it back, or begin in another --out"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"code": "', '"code": "x = '), ('"query": "', '"query": "How to '), ("", "")]
+)
+def test_a_run_keeps_its_pairs(runs: Runs, tmp_path: Path, old: str, new: str) -> None:
+    """Other code or another question in as many rows, and fewer rows; with the old ones back it goes on."""
+    file = tmp_path / "pairs.jsonl"
+    shutil.copy(runs.pairs, file)
+    assert fit(runs, tmp_path / "run", f"data.train={file}").exit_code == 0
+    before = file.read_text("utf-8")
+    lines = before.splitlines(keepends=True)
+    file.write_text(
+        "".join([*lines[:20], *(line.replace(old, new) for line in lines[20:])] if old else lines[:-20]), "utf-8"
+    )
+    assert f"{tmp_path / 'run'}: {CHANGED}" in error_of(resume(tmp_path / "run"))
+    file.write_text(before, "utf-8")
+    assert resume(tmp_path / "run").exit_code == 0
+
+
+def test_a_run_keeps_its_test_sets(runs: Runs, tmp_path: Path, retrieval_folder: Path) -> None:
+    tests = shutil.copytree(retrieval_folder, tmp_path / "ten")
+    assert fit(runs, tmp_path / "run", f"data.test={tests}").exit_code == 0
+    (tests / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n0\t0\t1\n1\t0\t1\n", "utf-8")
+    assert CHANGED in error_of(resume(tmp_path / "run"))
+
+
+def test_a_run_keeps_its_mutants(unbroken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when another version of astmut makes others."""
+    real = build.make_mutants
+    monkeypatch.setattr(build, "make_mutants", lambda *given, **named: real(*given, **named | {"groups": ("disco",)}))
+    assert CHANGED in error_of(resume(unbroken))
+
+
+def test_a_run_from_before_its_data_was_noted_goes_on(runs: Runs, tmp_path: Path, unbroken: Path) -> None:
+    out = shutil.copytree(unbroken, tmp_path / "run")
+    (out / "data.json").unlink()
+    result = resume(out)
+    assert result.exit_code == 0
+    assert f"{out / 'data.json'}: cannot be read, so nothing says whether the data is as it was" in result.stderr
+    same(runs, out, unbroken)
 
 
 def test_a_finished_run_resumed_is_measured_again(runs: Runs, tmp_path: Path, unbroken: Path) -> None:
@@ -539,6 +575,15 @@ def test_a_setting_that_cannot_be(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert error_of(fit(runs, tmp_path / "run", setting)).startswith(f"synctrain: {message}")
+
+
+def test_mutants_that_no_process_makes_are_one_clear_error(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCTRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("synctrain.negatives.workers.BOOT", "raise SystemExit(3)")
+    message = error_of(fit(runs, tmp_path / "run"))
+    assert message == "synctrain: a process that makes mutants does not start: see its message above"
 
 
 def test_a_checkpoint_of_another_model_is_refused(runs: Runs, tmp_path: Path, bert_folder: Path) -> None:

@@ -202,10 +202,19 @@ def test_search_finds_functions(model: Path, tree: Path) -> None:
     first, line = done.stdout.splitlines()[:2]
     assert first.startswith(f"{tree / 'inner' / 'b.py'}:2 Reader.read_lines  0.")
     assert line.split() == ["2", "def", "read_lines(self,", "path):"]
+    assert "\n      4      with open(path) as file:\n" in done.stdout  # the docstring in line 3 is not shown
+    assert "\x1b" not in done.stdout
     assert "sort_list" in done.stdout
     assert "stub" not in done.stdout
     assert done.stderr == f"reading 2 functions of {tree}, once\n"
     assert cli("search", model, tree, "another question").stderr == ""  # the vectors were kept
+
+
+def test_lines_are_those_of_the_file_after_a_docstring_grew(model: Path, tree: Path) -> None:
+    cli("search", model, tree, "sort a list")
+    file = tree / "a.py"
+    file.write_text(file.read_text("utf-8").replace('return it."""', 'return it.\n\n    See `list`."""'), "utf-8")
+    assert "\n      8      values.sort()\n" in cli("search", model, tree, "sort a list").stdout
 
 
 def test_search_as_json(model: Path, tree: Path) -> None:

@@ -336,7 +336,7 @@ def test_an_interruption_does_not_wait_for_a_slow_program() -> None:
 
 
 def test_a_worker_that_cannot_start_says_so() -> None:
-    with pytest.raises(RuntimeError, match="does not start: no rule named 'mine'"):
+    with pytest.raises(ChildProcessError, match="does not start: no rule named 'mine'"):
         workers.Workers(Recipe(("mine",), "each", None, 0), 2)
 
 

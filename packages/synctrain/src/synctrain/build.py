@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -123,14 +125,14 @@ def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
         return encoders.SCRATCH[name](
             encoders.train_tokenizer(texts, settings.vocabulary),
             settings.dimension,
-            max_length=settings.max_length,
+            max_length=settings.max_length or encoders.LENGTH,
             normalize=settings.normalize is not False,
         )
     return encoders.load(name, **form_of(config))
 
 
 def form_of(config: Config) -> dict[str, Any]:
-    """Return how texts are written for the model, which its folder does not hold for all models."""
+    """Return how texts are written for the model; what is None its folder decides."""
     settings = config.encoder
     return {
         "pooling": settings.pooling,
@@ -149,6 +151,13 @@ def make_objective(config: Config) -> Objective:
         raise ConfigError(f"negatives.soft = 0: the objective {settings.kind} needs a negative for each row")
     if settings.kind in ("hardest", "retriever") and config.negatives.soft:
         raise ConfigError(f"negatives.soft: the objective {settings.kind} looks at no drawn negatives; set it to 0")
+    soft, per_row = config.negatives.soft, config.negatives.per_row
+    if not soft and draws_mutants(config):
+        raise ConfigError(
+            "negatives.soft = 0: no row has a place for a mutant; 1 is one, negatives.groups = [] is none"
+        )
+    if soft % per_row:
+        raise ConfigError(f"negatives.per_row = {per_row}: negatives.soft = {soft} is no multiple of it")
     if not settings.bimodal and not settings.unimodal:
         raise ConfigError("objective.bimodal and objective.unimodal: both are 0")
     similarity: Similarity = settings.similarity or _SIMILARITY.get(settings.kind, "neg_l2")
@@ -163,6 +172,13 @@ def make_objective(config: Config) -> Objective:
         ),
     }
     return make[settings.kind]()
+
+
+def draws_mutants(config: Config) -> bool:
+    """Return whether a run can ever draw a hard negative; one that cannot needs no mutants."""
+    soft_only = config.curriculum.kind == "fixed" and config.curriculum.soft == 1
+    looks_at_none = config.objective.kind in ("hardest", "retriever")
+    return bool(config.negatives.rules or config.negatives.groups) and not soft_only and not looks_at_none
 
 
 def make_curriculum(config: Config, *, has_hard: bool) -> Curriculum:
@@ -250,9 +266,9 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
     Raises ``ModelError``, and ``ConfigError`` for an unknown rule or group.
     """
     pairs = sets.train
-    wanted = config.negatives
+    wanted, objective = config.negatives, make_objective(config)  # what cannot be is refused before mutants are made
     mutants = None
-    if wanted.rules or wanted.groups:
+    if draws_mutants(config):
         mutants = mutants_of(
             pairs,
             wanted.rules,
@@ -288,7 +304,6 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
     if mutants:
         counts = ", ".join(f"{n:,} {name}" for name, n in mutants.counts.items() if n)
         say(f"mutants: {counts}")
-    objective = make_objective(config)
     validate = None
     if sets.validation:
         validate = Validation(sets.validation, objective.similarity)
@@ -300,7 +315,18 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
         objective=objective,
         validate=validate,
         embed=encoders.embedder(encoder),
+        data=_digest(sets, pools),
     )
+
+
+def _digest(sets: Sets, pools: Sequence[Sequence[str]]) -> str:
+    """Return a hash of pairs with their mutants, and of the sets to measure on."""
+    found = blake2b(digest_size=16)
+    for pair, pool in zip(sets.train, pools, strict=True):
+        found.update(json.dumps([pair.id, pair.query, pair.code, pair.intent, pool]).encode())
+    for one in (sets.validation, sets.held_out, *sets.tests):
+        found.update((data.digest(one) if one else "none").encode())
+    return found.hexdigest()
 
 
 def _same(keys: Sequence[Any]) -> Numbers:

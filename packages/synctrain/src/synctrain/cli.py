@@ -290,7 +290,7 @@ def search(model: str, tree: str, query: str, count: int, similarity: Any, max_l
     The vectors of a tree are kept, so a second question is answered at once.
     """
     with _errors():
-        from synctrain import measure  # keeps --help fast
+        from synctrain import excerpt, measure  # keeps --help fast
 
         hits = measure.search(model, tree, query, count, similarity=similarity, max_length=max_length, say=_say)
         for hit in hits:
@@ -299,10 +299,7 @@ def search(model: str, tree: str, query: str, count: int, similarity: Any, max_l
                 about = {"path": entry.path, "name": entry.name, "first": entry.first, "last": entry.last}
                 click.echo(json.dumps({**about, "score": round(hit.score, 4), "code": entry.code}))
                 continue
-            where = click.style(f"{entry.path}:{entry.first}", fg="cyan")
-            click.echo(f"{where} {click.style(entry.name, bold=True)}  {hit.score:.3f}")
-            for number, line in hit.excerpt():
-                click.echo(f"  {click.style(f'{number:5}', dim=True)}  {line}")
+            excerpt.show(hit)
 
 
 @contextmanager

@@ -63,12 +63,13 @@ class Encoder:
     its package is installed, else bow."""
     pooling: Literal["mean", "cls", "pooler"] | None = None
     form: Literal["plain", "unixcoder", "graphcodebert"] | None = None
-    max_length: Annotated[int, Field(ge=8)] = 128
+    max_length: Annotated[int, Field(ge=8)] | None = None
+    """Tokens of a text at most. None is what the model's folder says, else 128."""
     normalize: bool | None = None
-    flatten: bool = False
-    """Write white space as single blanks first, as the paper's code does."""
-    data_flow: Whole = 64
-    """Nodes of a text's data flow at most, in the form graphcodebert; 0 is without."""
+    flatten: bool | None = None
+    """Write white space as single blanks first, as the paper's code does. None is what the folder says, else not."""
+    data_flow: Whole | None = None
+    """Nodes of a text's data flow at most, in the form graphcodebert; 0 is without. None is the folder's, else 64."""
     dimension: Count | None = None
     """Of bow, cnn or rnn; None is 512 for bow, 128 for the others (as in the paper)."""
     vocabulary: Count = 16_000

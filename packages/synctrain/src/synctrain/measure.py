@@ -214,7 +214,7 @@ def search(
     by = similarity or encoders.similarity_of(model)
     key = hashlib.blake2b(f"{name} {by}".encode(), digest_size=16)
     for entry in entries:
-        key.update(f"{entry.path} {entry.first} {entry.name} {len(entry.code)} {entry.code}".encode())
+        key.update(f"{entry.path} {entry.first} {entry.name} {entry.lines} {len(entry.code)} {entry.code}".encode())
     folder = cache_folder() / f"index-{key.hexdigest()}"
     try:
         index = Index.load(folder, embed, model=name)
@@ -234,7 +234,7 @@ def _entries(tree: str, left_out: data.Skipped) -> Iterator[Entry]:
         try:
             for one in data.functions(data.read_source(module.file), module.path):
                 if not one.stub:
-                    yield Entry(str(module.file), one.name, one.first, one.last, one.code)
+                    yield Entry(str(module.file), one.name, one.first, one.last, one.code, one.lines)
         except DataError:  # noqa: PERF203 - a file at a time
             left_out["files that do not parse"] += 1
 

@@ -76,3 +76,4 @@ class Parts:
     objective: Objective
     validate: Validate | None
     embed: Embed
+    data: str  # a hash of all texts that it is trained and measured on

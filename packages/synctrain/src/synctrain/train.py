@@ -23,7 +23,7 @@ from synctrain.parts import Parts
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]
-SETTINGS, BEFORE, REPORT, MODEL = "config.json", "before.json", "report.json", "model"
+SETTINGS, DATA, BEFORE, REPORT, MODEL = "config.json", "data.json", "before.json", "report.json", "model"
 HELD_OUT = "held out"
 NOISE = 0.001  # a measure that falls by less has not fallen
 
@@ -120,9 +120,12 @@ def prepare(config: Config, out: Path, *, resume: bool, say: Say, progress: Prog
         tell(f"left out: {left_out}")
     with state.main_process_first():
         parts = build.build(config, sets, tell, progress)
-    if main and not resume:
+    if resume:
+        _same_data(out, parts.data, tell)
+    elif main:
         # Only now: a folder whose run could not begin, for a file that is not there, say, is no run.
         out.mkdir(parents=True, exist_ok=True)
+        report.write_json(out / DATA, {"digest": parts.data})
         report.write_json(out / SETTINGS, plain(config))
     return Prepared(state, sets, parts)
 
@@ -152,6 +155,18 @@ def _may_begin(config: Config, out: Path, *, resume: bool) -> None:
         return
     if file.exists() or (out / "checkpoints").exists():
         raise RunError(f"{out}: there is a run already; go on with --resume, or choose another --out")
+
+
+def _same_data(out: Path, now: str, tell: Say) -> None:
+    """See that a run goes on with the data that it was begun with: measures before and after are of that."""
+    file = out / DATA
+    try:
+        begun = json.loads(file.read_text("utf-8"))["digest"]
+    except (OSError, ValueError, KeyError, TypeError):  # runs of earlier versions have no such file
+        tell(f"{file}: cannot be read, so nothing says whether the data is as it was when the run began")
+        return
+    if begun != now:
+        raise RunError(f"{out}: the data has changed since the run began; bring it back, or begin in another --out")
 
 
 def settings_of(out: Path) -> Config:

@@ -28,6 +28,7 @@ class Function:
     first: int  # the line of the first decorator or of `def`, from 1
     last: int  # the last line of the body
     code: str  # those lines, decorators and comments included, moved to the left margin, the docstring cut out
+    lines: tuple[int, ...]  # for each line of the code the one of the file, from 1
     docstring: str  # without its indentation; "" where there is none
     stub: bool  # does nothing: `pass`, `...` or `raise NotImplementedError` besides the docstring
     accessor: bool  # the setter, deleter or second getter of a property
@@ -105,6 +106,7 @@ def _function(node: _Def, prefix: str, path: str, lines: Sequence[str], fixed: s
         first=first,
         last=last,
         code=code,
+        lines=tuple(body),
         docstring=inspect.cleandoc(text) if isinstance(text, str) else "",
         stub=all(map(_is_idle, node.body[1:] if note else node.body)),
         accessor=any(isinstance(item, ast.Attribute) and item.attr in _ACCESSORS for item in node.decorator_list),

@@ -9,9 +9,10 @@ from synctrain.encoders.scratch import Scratch
 from synctrain.encoders.similarity import mark, similarity_of
 from synctrain.encoders.store import TokenStore
 from synctrain.encoders.tokenizer import train_tokenizer
-from synctrain.encoders.transformer import ModelError, Transformer
+from synctrain.encoders.transformer import LENGTH, ModelError, Transformer
 
 __all__ = [
+    "LENGTH",
     "MINILM",
     "SCRATCH",
     "Bow",

@@ -11,7 +11,7 @@ from synctrain.encoders.bow import Bow
 from synctrain.encoders.cnn import Cnn
 from synctrain.encoders.rnn import Rnn
 from synctrain.encoders.scratch import Scratch
-from synctrain.encoders.transformer import OWN, Form, ModelError, Pooling, Transformer
+from synctrain.encoders.transformer import LENGTH, OWN, Form, ModelError, Pooling, Transformer
 
 MINILM = "minilm"
 SCRATCH: dict[str, type[Scratch]] = {kind.NAME: kind for kind in (Bow, Cnn, Rnn)}
@@ -54,9 +54,12 @@ def load(
 ) -> Transformer | Scratch:
     """Load an encoder by ``minilm``, a folder that synctrain saved, any model folder, or a hub name.
 
-    What is None is taken from the folder. Raises ``ModelError``, which names the model and says why.
+    What is None is taken from the folder, but the length of ``minilm``, which is 128. Raises ``ModelError``, which
+    names the model and says why.
     """
     place = find(name)
+    if name == MINILM:
+        max_length = max_length or LENGTH  # it was trained with 128 tokens, whatever its folder allows
     ours = _ours(Path(place))
     if ours:
         return ours.load(Path(place), max_length=max_length, normalize=normalize)

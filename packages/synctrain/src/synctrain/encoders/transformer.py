@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,11 +22,19 @@ Pooling: TypeAlias = Literal["mean", "cls", "pooler"]
 Form: TypeAlias = Literal["plain", "unixcoder", "graphcodebert"]
 GRAPH: Form = "graphcodebert"
 PUBLISHED = "graphcodebert-base"  # a model of this name takes its code with data flow, where nothing else is said of it
+LENGTH = 128  # tokens of a text, where nobody says otherwise
 DATA_FLOW = 64  # nodes of a text, as published
 AGREE = 1e-4  # packed and padded vectors of a probe may differ by this part of their length
 OWN = "synctrain.json"  # in a saved folder: what no file of transformers or sentence-transformers holds
+MODULES = ("Transformer", "Pooling", "Normalize")  # of sentence-transformers, that are understood
 ABOUT = ("pooling", "form", "max_length", "normalize", "flatten", "data_flow")
-PROBE = ("def add(a, b):\n    return a + b", "sort a list", "x")
+PROBE = (11, 4, 3)  # tokens of the texts that packing is tried out with, beside one as long as texts may be
+PROBED = 512  # tokens of that one at most: the attention of a longer one would take a while
+WINDOWS = (
+    "local_attention",
+    "sliding_window",
+    "attention_window",
+)  # the part of a text that a token sees
 
 
 class ModelError(ValueError):
@@ -49,7 +58,7 @@ class Transformer(nn.Module):
         *,
         pooling: Pooling = "mean",
         form: Form = "plain",
-        max_length: int = 128,
+        max_length: int = LENGTH,
         normalize: bool = False,
         flatten: bool = False,
         data_flow: int = DATA_FLOW,
@@ -88,9 +97,10 @@ class Transformer(nn.Module):
     ) -> Transformer:
         """Load by a name on the Hugging Face hub or from a folder; weights from safetensors alone.
 
-        What is None is taken from the folder: as ``save`` wrote it, else from its sentence-transformers files, else
-        mean pooling, 128 tokens, no scaling. GraphCodeBERT, known by its published name, has its form and its pooler.
-        Raises ``ModelError`` for what is no model, lacks weights, or has them in a pickle only.
+        What is None is taken from the folder: as ``save`` wrote it, else from its sentence-transformers files (which
+        may have no other modules than ``MODULES`` and no default prompt), else mean pooling, 128 tokens, no scaling.
+        GraphCodeBERT, known by its published name, has its form and its pooler. Raises ``ModelError`` for what is no
+        model, lacks weights, or has them in a pickle only.
         """
         refuse_pickles(name)
         about = _about(Path(name), pooling)
@@ -111,14 +121,13 @@ class Transformer(nn.Module):
             raise ModelError(f"{name}: {len(needed)} of the model's weights are not there, {needed[0]} among them")
         if form is None:
             form = "unixcoder" if "<encoder-only>" in tokenizer.get_vocab() else "plain"
-        wanted = max_length or int(about.get("max_length", 128))
-        longest = int(getattr(config, "max_position_embeddings", None) or wanted + 2) - 2
+        wanted = max_length or int(about.get("max_length", LENGTH))
         return cls(
             model.float(),
             tokenizer,
             pooling=pooling,
             form=form,
-            max_length=min(wanted, longest),
+            max_length=longest_of(config, wanted),
             normalize=about.get("normalize", False) if normalize is None else normalize,
             flatten=bool(about.get("flatten", False) if flatten is None else flatten),
             data_flow=int(about.get("data_flow", DATA_FLOW) if data_flow is None else data_flow),
@@ -191,11 +200,18 @@ class Transformer(nn.Module):
         return functional.normalize(vectors, dim=-1) if self.normalize else vectors
 
     def _try_packing(self) -> int | None:
-        """Return the position of a first token under which packed and padded vectors agree; None if none does."""
+        """Return the position of a first token under which packed and padded vectors agree; None if none does.
+
+        A layer whose tokens see so many neighbours only forgets that under a mask of ours, which nothing but a text
+        longer than its window shows.
+        """
+        longest = longest_of(self.model.config, self.max_length)
+        reach = reach_of(self.model.config)
+        if reach is not None and reach < longest:
+            return None
         training = self.training
         self.eval()
-        ids = self.tokenize(PROBE, "query")
-        tokens = Ragged(torch.tensor([i for one in ids for i in one]), torch.tensor([len(one) for one in ids]))
+        tokens = self._probe((*PROBE, min(longest, PROBED)))
         try:
             with torch.no_grad():
                 plain = self(tokens)
@@ -211,6 +227,13 @@ class Transformer(nn.Module):
             self.first_position = None
             self.train(training)
         return None
+
+    def _probe(self, lengths: Sequence[int]) -> Ragged:
+        """Return texts of so many tokens, always the same ones: all different, or context would hardly matter."""
+        special = set(self.tokenizer.all_special_ids)
+        known = [i for i in range(min(len(self.tokenizer), self.model.config.vocab_size)) if i not in special]
+        chosen = np.random.default_rng(0).choice(known or [self.pad], sum(lengths))
+        return Ragged(torch.from_numpy(chosen.astype(np.int64)), torch.tensor(lengths))
 
     def _refuse_graph(self) -> None:
         """Raise ``ModelError`` where code cannot be read with its data flow, or the model cannot take it."""
@@ -234,6 +257,21 @@ class Transformer(nn.Module):
         mark_as_sentence_transformer(folder, self)
 
 
+def longest_of(config: Any, wanted: int) -> int:
+    """Return how many tokens a text may have: those wanted, or as many as the model has positions for."""
+    positions = getattr(config, "max_position_embeddings", None)
+    return min(wanted, int(positions) - 2) if positions else wanted
+
+
+def reach_of(config: Any) -> int | None:
+    """Return how far a token surely sees in all layers, None where nothing limits it.
+
+    Some call the whole window by a name by which others call one side of it: this takes half of any.
+    """
+    found = [getattr(config, name, None) for name in WINDOWS]
+    return min((size // 2 for size in found if isinstance(size, int) and size > 0), default=None)
+
+
 def refuse_pickles(name: str) -> None:
     """Raise ``ModelError`` for a folder whose weights could only be unpickled."""
     folder = Path(name)
@@ -250,28 +288,55 @@ def refuse_pickles(name: str) -> None:
 def _about(folder: Path, pooling: Pooling | None) -> dict[str, Any]:
     """Return how a folder's model is to be used: as ``save`` wrote it, else what sentence-transformers' files say.
 
-    Raises ``ModelError`` for files that cannot be read, and for a way of pooling that there is not, unless another
-    ``pooling`` is given.
+    Raises ``ModelError`` for files that cannot be read, for what sentence-transformers would do with a text or a vector
+    and this class does not, and for a way of pooling that there is not, unless another ``pooling`` is given.
     """
-    found: dict[str, Any] = {}
     try:
         if (folder / OWN).is_file():
             own = json.loads((folder / OWN).read_text("utf-8"))
             return {"data_flow": DATA_FLOW, **{name: own[name] for name in ABOUT if name in own or name != "data_flow"}}
         if not (folder / "modules.json").is_file():
-            return found
-        for module in json.loads((folder / "modules.json").read_text("utf-8")):
-            kind = str(module["type"]).rsplit(".", 1)[-1]
-            if kind == "Normalize":
-                found["normalize"] = True
-            elif kind == "Pooling":
-                settings = json.loads((folder / module["path"] / "config.json").read_text("utf-8"))
-                found["pooling"] = _pooling(settings)
+            return {}
+        found = _modules(folder)
+        prompt = _default_prompt(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder}: its description cannot be read: {error!r}") from None
+    if unknown := found.pop("unknown"):
+        raise ModelError(
+            f"{folder}: has a module {unknown[0]}, which is not applied here, so its vectors would be other ones;"
+            f" there are {', '.join(MODULES)}"
+        )
+    if prompt:
+        raise ModelError(f"{folder}: puts the prompt {prompt!r} before each text, which is not done here")
     if pooling is None and found.get("pooling", "mean") not in get_args(Pooling):
         raise ModelError(f"{folder}: pools by {found['pooling']}; there are {', '.join(get_args(Pooling))}")
     return found
+
+
+def _modules(folder: Path) -> dict[str, Any]:
+    """Return what the modules of a sentence-transformers folder say, and which of them are ``unknown``."""
+    found: dict[str, Any] = {"unknown": []}
+    for module in json.loads((folder / "modules.json").read_text("utf-8")):
+        kind, place = str(module["type"]).rsplit(".", 1)[-1], folder / module["path"]
+        if kind not in MODULES:
+            found["unknown"].append(kind)
+        elif kind == "Normalize":
+            found["normalize"] = True
+        elif kind == "Pooling":
+            found["pooling"] = _pooling(json.loads((place / "config.json").read_text("utf-8")))
+        else:
+            for file in place.glob("sentence_*_config.json"):  # bert, or what kind of model it is
+                if longest := json.loads(file.read_text("utf-8")).get("max_seq_length"):
+                    found["max_length"] = int(longest)
+    return found
+
+
+def _default_prompt(folder: Path) -> str:
+    """Return what sentence-transformers puts before each text unless told otherwise."""
+    file = folder / "config_sentence_transformers.json"
+    about = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    name = about.get("default_prompt_name")
+    return str(about["prompts"][name]) if name else ""
 
 
 def _pooling(settings: Any) -> str:

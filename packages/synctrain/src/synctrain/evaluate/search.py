@@ -18,7 +18,7 @@ from synctrain.evaluate.retrieval import Once
 from synctrain.files import write
 from synctrain.types import DataError, Embed, Similarity
 
-_FORMAT = 1
+_FORMAT = 2
 _VECTORS, _ENTRIES, _INDEX = "vectors.safetensors", "entries.jsonl", "index.json"
 
 
@@ -31,6 +31,7 @@ class Entry:
     first: int  # line, from 1
     last: int  # line, inclusive
     code: str
+    lines: tuple[int, ...]  # for each line of the code the one of the file: a docstring is cut out
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Hit:
 
     def excerpt(self, lines: int = 8) -> list[tuple[int, str]]:
         """Return the first so many lines of the code with their numbers in the file."""
-        return list(enumerate(self.entry.code.splitlines(), self.entry.first))[:lines]
+        return list(zip(self.entry.lines, self.entry.code.split("\n"), strict=True))[:lines]
 
 
 class Index:
@@ -122,7 +123,8 @@ class Index:
             parts = {name: (folder / name).read_bytes() for name in (_VECTORS, _ENTRIES)}
             wrong = _objection(about, model, parts)
             rows = [] if wrong else [json.loads(line) for line in parts[_ENTRIES].splitlines()]
-            entries = [Entry(**{field.name: row[field.name] for field in fields(Entry)}) for row in rows]
+            kept = [{field.name: row[field.name] for field in fields(Entry)} for row in rows]
+            entries = [Entry(**row | {"lines": tuple(row["lines"])}) for row in kept]
             vectors = torch.empty(0, 0) if wrong else load(parts[_VECTORS])["vectors"]
             index = cls(entries, vectors, embed, model=model, similarity=about["similarity"])
         except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:

@@ -140,7 +140,7 @@ def make_mutants(
 
     Raises:
         ValueError: an unknown rule, group, mode or library, or ``most`` where it has no meaning.
-        RuntimeError: the worker processes do not start.
+        ChildProcessError: the worker processes do not start.
     """
     how = recipe(rules, groups, mode, most, seed=seed, library=library)
     path = folder / f"mutants-{_key(pairs, how, longest, normalised)}.safetensors" if folder else None

@@ -38,7 +38,7 @@ class Worker:
         """Start it and give it the recipe.
 
         Raises:
-            RuntimeError: it does not start, or knows one of the rules not.
+            ChildProcessError: it does not start, or knows one of the rules not.
         """
         path = [entry for entry in sys.path if isinstance(entry, str)]
         self.process = subprocess.Popen(  # noqa: S603 - this Python, with a file of our own
@@ -50,7 +50,9 @@ class Worker:
         complaint = self._exchange(how)
         if complaint != "":
             self.stop()
-            raise RuntimeError(f"a process that makes mutants does not start: {complaint or 'see its message above'}")
+            raise ChildProcessError(
+                f"a process that makes mutants does not start: {complaint or 'see its message above'}"
+            )
 
     def ask(self, code: str) -> Answer | None:
         """Return what becomes of a program; None where the process has died."""
@@ -88,7 +90,7 @@ class Workers:
         """Take the recipe and the number of processes; with 0 the work is done in this one, without protection.
 
         Raises:
-            RuntimeError: they do not start.
+            ChildProcessError: they do not start.
         """
         self.how, self.processes = how, processes
         self._stopping = False
@@ -143,7 +145,7 @@ class Workers:
                 self._all.append(worker)
                 return worker
         worker.stop()
-        raise RuntimeError("stopped")
+        raise ChildProcessError("stopped")
 
     def _answer(self, code: str) -> Answer:
         """Ask an idle worker; one that dies is replaced, and the program gets a second chance with the new one."""
