@@ -6,10 +6,11 @@ import math
 from collections import Counter
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from synctrain import baselines, build, data, loop
@@ -18,7 +19,9 @@ from synctrain.config import ConfigError, presets
 from synctrain.draw import draw
 from synctrain.evaluate.significance import compare
 from synctrain.negatives import Partners
+from synctrain.objectives import Retriever
 from synctrain.train import RunError
+from synctrain.types import Embedded, Loss
 
 Runs = Any  # tests/synctrain/conftest.py, which no test imports
 # What makes the tiny n-BOW of `Runs` of any preset: these win over it.
@@ -99,11 +102,35 @@ def test_partners_are_other_code_of_the_intent_or_the_code_itself() -> None:
         assert min(seen.values()) > 100
 
 
-def test_code_that_is_its_own_partner_is_dropped_out_anew(runs: Runs, bert_folder: Path, tmp_path: Path) -> None:
-    """With one intent a pair all partners are the code itself, and the loss would be log-sum of a perfect match."""
-    model = ["encoder.name=" + str(bert_folder), "negatives.soft=0", "objective.bimodal=0", "optim.steps=2"]
-    lines = runs.fit(tmp_path, *model, preset="coderetriever")
-    assert all(line["loss.unimodal"] > 0 for line in lines if line["event"] == "step")
+class Seen(Retriever):
+    """CodeRetriever's objective, which remembers what it saw."""
+
+    batches: ClassVar[list[Embedded]] = []
+
+    def __call__(self, embedded: Embedded) -> Loss:
+        self.batches.append(embedded)
+        return super().__call__(embedded)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_code_that_is_its_own_partner_is_dropped_out_anew(
+    runs: Runs, bert_folder: Path, tmp_path: Path, dropout: float
+) -> None:
+    """With one intent a pair all partners are the code itself, and without dropout have its vectors."""
+    config = runs.config(f"encoder.name={bert_folder}", "optim.steps=2", preset="coderetriever")
+    parts = runs.parts(config)
+    alone = np.arange(len(parts.material.intent))
+    for module in parts.encoder.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = dropout
+    Seen.batches.clear()
+    material = dataclasses.replace(parts.material, intent=alone, twin=alone)
+    loop.fit(dataclasses.replace(parts, material=material, objective=Seen()), config, tmp_path, quiet=True)
+    assert len(Seen.batches) == 2
+    for embedded in Seen.batches:
+        assert embedded.partner is not None
+        apart = (embedded.partner - embedded.positive).norm(dim=-1) / embedded.positive.norm(dim=-1)
+        assert bool((apart > 0.01).all()) if dropout else bool((apart < 1e-4).all())
 
 
 def test_soft_negatives_of_the_batch(runs: Runs) -> None:

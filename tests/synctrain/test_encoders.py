@@ -196,7 +196,8 @@ def windowed(bert_folder: Path) -> Any:
         initializer_range=0.5,
     )  # fmt: skip
     torch.manual_seed(7)
-    return ModernBertModel(config).eval(), AutoTokenizer.from_pretrained(bert_folder)
+    model: Any = ModernBertModel(config)
+    return model.eval(), AutoTokenizer.from_pretrained(bert_folder)
 
 
 @pytest.mark.parametrize("named", [True, False])

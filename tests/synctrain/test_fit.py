@@ -12,15 +12,16 @@ import torch
 from torch import Tensor
 
 from synctrain import build, loop, train
+from synctrain.build import Sets
 from synctrain.checkpoint import load as load_checkpoint
 from synctrain.config import load as load_config
 from synctrain.curriculum import Fixed
-from synctrain.draw import Drawn, draw
+from synctrain.draw import Drawn, _scores, draw
 from synctrain.encoders import Bow, load
 from synctrain.objectives import right
 from synctrain.order import Order
 from synctrain.parts import Parts
-from synctrain.types import Candidate, Embed
+from synctrain.types import Candidate, Embed, Pair
 
 Runs = Any  # tests/synctrain/conftest.py, which no test imports
 
@@ -160,6 +161,34 @@ def test_a_pool_bounds_what_is_scored(runs: Runs, sampling: str) -> None:
     )
     assert len({tuple(one.text.tolist()) for one in drawn}) > 1
     assert parts.encoder.training  # scoring leaves the mode as it was
+
+
+def test_candidates_are_scored_without_dropout(runs: Runs, bert_folder: Path) -> None:
+    parts = runs.parts(runs.config(f"encoder.name={bert_folder}"))
+    for module in parts.encoder.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.3
+    pairs = [n for n in range(len(parts.material.query)) if len(parts.material.pool.of(n)) > 1][:4]
+    queries, pools = parts.material.query[pairs], [parts.material.pool.of(n) for n in pairs]
+    parts.encoder.train()
+    scores = _scores(parts, queries, pools)
+    assert parts.encoder.training
+    parts.encoder.eval()
+    for query, pool, found in zip(queries, pools, scores, strict=True):
+        with torch.no_grad():
+            expected = [float(vector(parts, query) @ vector(parts, one)) for one in pool]
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def test_equal_code_answers_the_questions_of_both_intents(runs: Runs) -> None:
+    """Pairs 0 and 1 have one intent, 1 and 2 the same code in other spellings; 3 is alone."""
+    rows = [("sort it", "a.sort()"), ("sort it", "sorted(a,b)"), ("order it", "sorted( a, b )"), ("add", "a + b")]
+    pairs = [Pair(str(n), query, code, query) for n, (query, code) in enumerate(rows)]
+    parts = build.build(
+        runs.config("curriculum.kind=fixed", "curriculum.soft=1.0"), Sets(pairs, None, None, []), silent
+    )
+    expected = [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 1]]
+    assert parts.material.same(np.arange(4)).astype(int).tolist() == expected
 
 
 def test_the_soft_preset_is_soft_only(runs: Runs, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from synctrain import build, checkpoint, draw, loop
 from synctrain.checkpoint import CheckpointError
 from synctrain.cli import main
 from synctrain.loop import TrainingError
+from synctrain.negatives import MutantStore, make_mutants
 from synctrain.objectives import Triplet
 from synctrain.order import Order
 from synctrain.train import RunError, train
@@ -301,8 +302,11 @@ def test_a_run_keeps_its_test_sets(runs: Runs, tmp_path: Path, retrieval_folder:
 
 def test_a_run_keeps_its_mutants(unbroken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when another version of astmut makes others."""
-    real = build.make_mutants
-    monkeypatch.setattr(build, "make_mutants", lambda *given, **named: real(*given, **named | {"groups": ("disco",)}))
+
+    def others(*given: Any, **named: Any) -> MutantStore:
+        return make_mutants(*given, **named | {"groups": ("disco",)})
+
+    monkeypatch.setattr(build, "make_mutants", others)
     assert CHANGED in error_of(resume(unbroken))
 
 

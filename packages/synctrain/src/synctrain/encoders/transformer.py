@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 import torch
@@ -230,8 +230,8 @@ class Transformer(nn.Module):
 
     def _probe(self, lengths: Sequence[int]) -> Ragged:
         """Return texts of so many tokens, always the same ones: all different, or context would hardly matter."""
-        special = set(self.tokenizer.all_special_ids)
-        known = [i for i in range(min(len(self.tokenizer), self.model.config.vocab_size)) if i not in special]
+        special, config = set(self.tokenizer.all_special_ids), cast("Any", self.model.config)
+        known = [i for i in range(min(len(self.tokenizer), config.vocab_size)) if i not in special]
         chosen = np.random.default_rng(0).choice(known or [self.pad], sum(lengths))
         return Ragged(torch.from_numpy(chosen.astype(np.int64)), torch.tensor(lengths))
 
