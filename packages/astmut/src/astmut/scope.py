@@ -11,6 +11,7 @@ is called, is a type parameter, is declared global, is bound by a class, or comm
 from __future__ import annotations
 
 import builtins
+import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
@@ -60,6 +61,7 @@ BUILTINS = frozenset(dir(builtins)) | {
     "file",
 }  # fmt: skip
 
+_MANGLED = re.compile(r"\b__(?!\w*__\b)\w")
 _FROM_ELSEWHERE = -(1 << 60)  # binds before everything else
 _new = tuple.__new__  # a third of what a call of the named tuple costs
 
@@ -102,10 +104,11 @@ class Scope:
     comprehensions: list[tuple[Stretch, bool]] = field(default_factory=list)  # their own parts; whether they run later
     uses: list[Use] = field(default_factory=list)
 
-    def settle(self) -> None:
-        """Keep the bindings that hold, in order, once all of the text is known."""
-        barred = self.unfit | self.withheld
-        barred.update([name for name in self.names if name[:2] == "__" and name[-2:] != "__"])
+    def settle(self, *, mangled: bool) -> None:
+        """Keep the bindings that hold, in order, once all of the text is known; ``mangled`` ones may be among them."""
+        barred = self.unfit | self.withheld if self.withheld else self.unfit
+        if mangled:
+            barred = barred.union([name for name in self.names if name[:2] == "__" and name[-2:] != "__"])
         found = [binding for binding in self.bindings if binding[2] not in barred]
         if self.caught:
             found = [binding for binding in found if binding[2] not in self.caught]
@@ -118,7 +121,8 @@ class Scope:
                 self.gaps.setdefault(name, []).extend(later)
         if self.is_class and self.comprehensions:
             self._hide_from_comprehensions()
-        self.bindings = sorted(found)
+        found.sort()
+        self.bindings = found
 
     def _hide_from_comprehensions(self) -> None:
         """Hide what a class binds from the comprehensions in it, but not the variables of one from those inside it."""
@@ -161,11 +165,13 @@ class Variables:
         self.scopes: dict[int, Scope] = {id(source.module): self.module}
         self.type_parameters: set[str] = set()
         _Pass(source, self).run()
-        if source.text.data is not None:
+        ascii_only = source.text.data is None
+        if not ascii_only:
             self._normalize(source)
         self._withhold()
+        mangled = not ascii_only or _MANGLED.search(source.text.value) is not None
         for scope in self.scopes.values():
-            scope.settle()
+            scope.settle(mangled=mangled)
         self._adopt()
         self.replacement: dict[int, str] = {}
         for scope in self.scopes.values():
