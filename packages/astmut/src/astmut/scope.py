@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import builtins
 import re
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 
 import libcst as cst
 
+from astmut.imports import normal
 from astmut.source import Source
 from astmut.surroundings import is_target
 
@@ -180,8 +180,7 @@ class Variables:
     def _normalize(self, source: Source) -> None:
         """Give names the form in which Python compares them."""
         names: Any = (source.nodes[at] for at in source.of_types((cst.Name,)))
-        odd = {node.value: unicodedata.normalize("NFKC", node.value) for node in names if not node.value.isascii()}
-        odd = {name: normal for name, normal in odd.items() if name != normal}
+        odd = {node.value: normal(node.value) for node in names if node.value != normal(node.value)}
         if not odd:
             return
 
