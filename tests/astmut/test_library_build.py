@@ -225,6 +225,9 @@ def test_broken_files_cost_their_own_names(tmp_path: Path) -> None:
     assert str(found["shop.latin.j"]) == "shop.latin.j(a='é')"
     assert {name for name, _ in report.skipped} == {"shop.bad", "shop.worse", "shop.null", "shop.deep"}
     assert all(reason and "\n" not in reason for _, reason in report.skipped)
+    assert [reason for name, reason in report.skipped if name == "shop.bad"] == [
+        f"{tmp_path / 'shop' / 'bad.py'}:1: invalid syntax"
+    ]
 
 
 def test_modules_in_circles_come_to_an_end(tmp_path: Path) -> None:
@@ -267,7 +270,38 @@ def test_what_users_cannot_import_is_left_out(tmp_path: Path) -> None:
     )
     found, report = read(tmp_path)
     assert sorted(found) == ["shop.f", "shop.guarded.h"]
-    assert {name for name, _ in report.skipped} == {"shop.gtk", "shop.uses", "shop.refuses"}
+    assert dict(report.skipped) == {
+        "shop.gtk": "needs no_such_module_here, which is not there",
+        "shop.uses": "needs no_such_module_here, which is not there",
+        "shop.refuses": "raises an error when it is imported",
+    }
+
+
+def test_a_package_that_does_not_parse_is_named_with_its_row(tmp_path: Path) -> None:
+    package(tmp_path, {"shop/__init__.py": "\ndef f(:\n", "shop/till.py": "def g(): ...\n"})
+    found, report = read(tmp_path)
+    assert found == {}
+    assert dict(report.skipped) == {
+        "shop": f"{tmp_path / 'shop' / '__init__.py'}:2: invalid syntax",
+        "shop.till": "needs shop, which cannot be read",
+    }
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        '__all__ = ["aa"] + ["zz"]',
+        '__all__ = ["aa"] + ("zz",)\n__all__ += [] + []',
+        '__all__ = ["aa"]\n__all__ += ["zz"] + []',
+        '__all__ = ["aa"]\n__all__.extend([] + ["zz"])',
+        '__all__ = ["aa"]\n__all__ = __all__ + ["zz"]',
+    ],
+)
+def test_sums_of_lists_are_read(tmp_path: Path, listed: str) -> None:
+    inner = f"def aa(): ...\ndef zz(): ...\ndef hidden(): ...\n{listed}\n"
+    package(tmp_path, {"shop/__init__.py": "from ._inner import *\n"})
+    package(tmp_path, {"shop/_inner.py": inner})
+    assert sorted(read(tmp_path)[0]) == ["shop.aa", "shop.zz"]
 
 
 def test_a_module_of_one_file(tmp_path: Path) -> None:

@@ -257,6 +257,22 @@ def test_the_papers_way_never_repeats_the_name() -> None:
         assert last not in written(program, library="paper", alternatives=300)
 
 
+def test_a_name_that_python_mangles_is_not_written_where_there_are_classes() -> None:
+    program = "import json\nimport pickle as __p\n"
+    assert "__p.dumps" in written(f"{program}json.dumps(x)", alternatives=40)
+    assert "__p.dumps" not in written(f"{program}class A:\n    def f(self): json.dumps(x)", alternatives=40)
+
+
+def test_names_are_compared_as_python_does() -> None:
+    wide = "".join(chr(ord(each) + 0xFEE0) for each in "pickle")
+    assert "pickle.dumps" in written("import json, pickle\njson.dumps(x)", alternatives=40)
+    assert "pickle.dumps" not in written(f"import json, pickle\n{wide} = 1\njson.dumps(x)", alternatives=40)
+    assert "pickle.dumps" in written(f"import json, {wide}\njson.dumps(x)", alternatives=40)
+    assert texts(f"import copy\n{wide} = 1\ncopy.copy(x)") != []
+    assert "deepcopy" in written("from copy import *\ncopy(x)")
+    assert "deepcopy" not in written("from copy import *\ndeepcop\uff59 = 1\ncopy(x)")
+
+
 # --- options ---
 
 
@@ -275,6 +291,9 @@ def test_options_are_checked() -> None:
         astmut.sites("", options={"substitute-library": {}})
     with pytest.raises(ValueError, match="no library 'papr'; there are: in-scope, paper"):
         astmut.sites("f(x)", rules=[RULE], options={RULE: {"library": "papr"}})
+    for none in (0, -1):
+        with pytest.raises(ValueError, match=f"alternatives={none} asks for none: give 1 or more"):
+            astmut.sites("f(x)", rules=[RULE], options={RULE: {"alternatives": none}})
     assert astmut.sites("", rules=["flip-booleans"], options={RULE: {"library": "paper"}}) == []
 
 

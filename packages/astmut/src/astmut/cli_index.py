@@ -53,14 +53,14 @@ def build(*, packages: tuple[str, ...], file: str, folders: tuple[str, ...], man
         signatures, report = build(packages or COMMITTED_PACKAGES, paths, missing_ok=not packages)
     except BuildError as error:
         raise Failure(str(error)) from None
+    for module, reason in report.skipped:
+        say(f"left out {module}: {reason}\n")
     if not signatures:
         raise Failure("there are no public functions in what was read")
     with complaining():
         head = write(Path(file), signatures, report.packages, report.built_with)
         if manifest is not None:
             Path(manifest).write_text(json.dumps(head, indent=1) + "\n", "utf-8", newline="\n")
-    for module, reason in report.skipped:
-        say(f"left out {module}: {reason}\n")
     say(f"{head['functions']} functions, {head['with_return_type']} with a return type\n")
     sys.exit(FINE)
 

@@ -2,11 +2,12 @@
 
 A name means what an import binds it to as long as nothing else binds it in the same scope: no assignment, parameter,
 loop, function or class, and no second import of something different. ``global`` and ``nonlocal`` spoil a name for the
-whole source. Relative imports bind names too; what they mean is not known.
+whole source. Relative imports bind names too; what they mean is not known. Names are compared in Python's normal form.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -40,7 +41,7 @@ class Bound(NamedTuple):
 
     ``meaning`` is the full name of what it is bound to, None where that is not known. ``modules`` are the modules
     that can be reached by it: what is written, and its full name. ``sure`` says that the import is a statement of
-    the scope itself, not of a branch or a ``try`` in it.
+    the scope itself, not of a branch or a ``try`` in it, and that Python does not mangle its name in a class.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Imports:
         block: Any = line if type(line) is cst.SimpleStatementSuite else source.parent(line)
         sure = block is source.module or type(source.parent(block)) in _BLOCK_SCOPES
         scope = self.scopes(node)[0]
+        has_classes = bool(source.by_type.get(cst.ClassDef))
         bound = self._bound.setdefault(scope, [])
         origin: str | None = ""
         modules: list[tuple[str, str]]
@@ -95,26 +97,30 @@ class Imports:
             full = _dotted(alias.name)
             asname = alias.asname
             if type(node) is cst.ImportFrom:
-                name = asname.name.value if asname else full
+                name = normal(asname.name.value) if asname else full
                 meaning = f"{origin}.{full}" if origin else None
                 modules = [(name, meaning)] if meaning else []
             elif asname:
-                name, meaning, modules = asname.name.value, full, [(asname.name.value, full)]
+                name = normal(asname.name.value)
+                meaning, modules = full, [(name, full)]
             else:
                 name = meaning = full.partition(".")[0]
                 parts = full.split(".")
                 modules = [(each, each) for each in (".".join(parts[: at + 1]) for at in range(len(parts)))]
             self.names.add(name)
-            bound.append(Bound(name, meaning, tuple(modules), sure, start))
+            mangled = has_classes and name.startswith("__") and not name.endswith("__")
+            bound.append(Bound(name, meaning, tuple(modules), sure and not mangled, start))
 
     def _other_bindings(self, tracked: set[str]) -> Iterator[tuple[str, Scope | None]]:
         """Yield where names are bound by anything but imports; None where that may be anywhere."""
         source = self.source
         nodes, parents = source.nodes, source.parents
         fields = _BINDING_FIELD
+        ascii_only = source.text.data is None
         for at in source.of_types((cst.Name,)):
             node: Any = nodes[at]
-            if node.value in tracked:
+            name: str = node.value if ascii_only else normal(node.value)
+            if name in tracked:
                 above: Any = nodes[parents[at]]
                 kind = type(above)
                 if kind in fields:
@@ -124,7 +130,7 @@ class Imports:
                     continue
                 if kind is cst.AsName and type(source.parent(above)) is cst.ImportAlias:
                     continue
-                yield node.value, self._scope_of_binding(node, above)
+                yield name, self._scope_of_binding(node, above)
 
     def _scope_of_binding(self, node: cst.CSTNode, above: Any) -> Scope | None:
         if type(above) is cst.NameItem:
@@ -221,7 +227,7 @@ class Imports:
     def all_bound(self) -> frozenset[str]:
         """All names that anything but a star import binds anywhere in the source."""
         names: list[Any] = [self.source.nodes[at] for at in self.source.of_types((cst.Name,))]
-        everything = {name.value for name in names}
+        everything = {normal(name.value) for name in names}
         return frozenset(self.names | {name for name, _ in self._other_bindings(everything)})
 
 
@@ -234,15 +240,20 @@ def imports(source: Source, others: frozenset[str] = frozenset()) -> Imports:
     return found  # type: ignore[return-value]
 
 
+def normal(name: str) -> str:
+    """Return the form in which Python compares a name."""
+    return name if name.isascii() else unicodedata.normalize("NFKC", name)
+
+
 def path_of(node: cst.BaseExpression) -> list[str] | None:
     """Return the parts of a dotted name such as ``os.path.join``, None for anything else."""
     parts = []
     while type(node) is cst.Attribute:
-        parts.append(node.attr.value)
+        parts.append(normal(node.attr.value))
         node = node.value
     if type(node) is not cst.Name:
         return None
-    parts.append(node.value)
+    parts.append(normal(node.value))
     return parts[::-1]
 
 

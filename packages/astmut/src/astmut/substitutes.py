@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import libcst as cst
 
-from astmut.imports import Bound, Imports, Scope, imports, path_of
+from astmut.imports import Bound, Imports, Scope, imports, normal, path_of
 from astmut.library.index import Index, opened
 from astmut.source import Source
 
@@ -87,7 +87,7 @@ class Substitutes:
             root = root.value
         if type(root) is not cst.Name:
             return ()
-        name = root.value
+        name = normal(root.value)
         dotted = root is not called
         if name not in found.names and not (self.paper and name in CONVENTIONS) and (dotted or not self.stars):
             return ()
@@ -191,5 +191,7 @@ def substitutes(source: Source, reach: str, k: int, index: str | None) -> Substi
     if found is None:
         if reach not in REACHES:
             raise ValueError(f"no library {reach!r}; there are: {', '.join(REACHES)}")
+        if k < 1:
+            raise ValueError(f"alternatives={k} asks for none: give 1 or more")
         found = source.memo[key] = Substitutes(source, reach, k, opened(index))
     return found  # type: ignore[return-value]

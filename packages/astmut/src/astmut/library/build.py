@@ -93,6 +93,18 @@ class Class(NamedTuple):
     names: parser.NameDict
 
 
+class Hindrance(NamedTuple):
+    """Why modules cannot be imported: a module that they need, or are, what is wrong with it, and where."""
+
+    module: str
+    trouble: str
+    cause: str = ""
+
+    def reason(self, of: str) -> str:
+        """Say why ``of`` is left out."""
+        return self.cause or self.trouble if of == self.module else f"needs {self.module}, which {self.trouble}"
+
+
 @dataclass(slots=True)
 class Report:
     """What was read, by which Python and reader, and which modules were left out, with why."""
@@ -100,6 +112,11 @@ class Report:
     packages: dict[str, str] = field(default_factory=dict)
     built_with: dict[str, str] = field(default_factory=dict)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    def skip(self, module: str, reason: str) -> None:
+        """Note that a module is left out, once for one reason."""
+        if (module, reason) not in self.skipped:
+            self.skipped.append((module, reason))
 
 
 class Reader:
@@ -115,7 +132,7 @@ class Reader:
             search_path=self.paths, version=python, platform=platform, allow_py_files=True
         )
         self._modules: dict[str, Module] = {}
-        self._importable: dict[str, bool] = {}
+        self._hindrances: dict[str, Hindrance | None] = {}
         self._asked: set[tuple[str, str]] = set()
 
     def module(self, name: str) -> Module:
@@ -129,8 +146,7 @@ class Reader:
                 try:
                     self._read(found, path)
                 except _UNREADABLE as error:
-                    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-                    self.report.skipped.append((name, reason))
+                    self.report.skip(name, _cause(error, path))
         return found
 
     def path(self, name: str) -> Path | None:
@@ -163,6 +179,7 @@ class Reader:
                 if isinstance(block, list):
                     self._spell_stars_out(block, module)
         for node in _at_top(tree):
+            _spell_all_out(node)
             if isinstance(node, ast.Delete):
                 gone.update(target.id for target in node.targets if isinstance(target, ast.Name))
         names = parser.parse_ast(
@@ -320,29 +337,30 @@ class Reader:
             if wanted:
                 yield each
 
-    def importable(self, name: str) -> bool:
-        """Say whether a module, and all that it imports unconditionally, seems to be there."""
-        known = self._importable.get(name)
-        if known is None:
-            self._importable[name] = True  # where modules import each other
-            known = self._importable[name] = self._imports_are_there(name)
-        return known
+    def hindrance(self, name: str) -> Hindrance | None:
+        """Return what keeps a module from being imported, None where it and all that it needs seem to be there."""
+        if name not in self._hindrances:
+            self._hindrances[name] = None  # where modules import each other
+            self._hindrances[name] = self._find_hindrance(name)
+        return self._hindrances[name]
 
-    def _imports_are_there(self, name: str) -> bool:
+    def _find_hindrance(  # noqa: PLR0911 - one answer for each thing that may be wrong
+        self, name: str
+    ) -> Hindrance | None:
         top = name.partition(".")[0]
         if top in finder.get_typeshed_versions(self.context.typeshed):
-            return True
-        if "." in name and not self.importable(name.rpartition(".")[0]):
-            return False
+            return None
+        if "." in name and (above := self.hindrance(name.rpartition(".")[0])) is not None:
+            return above
         spec = self._spec(name)
         if spec is None:
-            return False
+            return Hindrance(name, "is not there")
         if spec.origin is None or not spec.origin.endswith(".py"):
-            return True
+            return None
         try:
             body = _parsed(Path(spec.origin)).body
-        except _UNREADABLE:
-            return False
+        except _UNREADABLE as error:
+            return Hindrance(name, "cannot be read", _cause(error, Path(spec.origin)))
         is_package = spec.submodule_search_locations is not None
         wanted: list[str] = []
         for node in body:
@@ -350,8 +368,10 @@ class Reader:
                 wanted += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 wanted.append(absolute(node, name, is_package=is_package))
-        refuses = any(isinstance(node, ast.Raise) for node in body)
-        return not refuses and all(each == "__future__" or self.importable(each) for each in wanted)
+        if any(isinstance(node, ast.Raise) for node in body):
+            return Hindrance(name, "raises an error when it is imported")
+        found = (self.hindrance(each) for each in wanted if each != "__future__")
+        return next((each for each in found if each is not None), None)
 
     def _spec(self, name: str) -> ModuleSpec | None:
         """Return where Python would find a module; of one in a file of C, where that file is."""
@@ -415,6 +435,32 @@ def _parsed(path: Path) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about escapes: the authors' affair
         return ast.parse(data)
+
+
+def _cause(error: Exception, path: Path) -> str:
+    """Return why a file cannot be read, with its name and row."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f"{path}:{error.lineno}: {error.msg}"
+    return f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+
+
+def _spell_all_out(node: ast.stmt) -> None:
+    """Write what an ``__all__`` gains as one list where it is a sum of lists, which typeshed_client does not read."""
+    match node:
+        case ast.Assign(targets=[ast.Name("__all__")]) | ast.AugAssign(target=ast.Name("__all__")):
+            node.value = _joined(node.value)
+        case ast.Expr(ast.Call(ast.Attribute(ast.Name("__all__"), "extend"), [_]) as call):
+            call.args = [_joined(call.args[0])]
+
+
+def _joined(value: ast.expr) -> ast.expr:
+    if isinstance(value, ast.Name) and value.id == "__all__":
+        return ast.List([], ast.Load())  # what it holds already is counted already
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
+        left, right = _joined(value.left), _joined(value.right)
+        if isinstance(left, ast.List | ast.Tuple) and isinstance(right, ast.List | ast.Tuple):
+            return ast.List([*left.elts, *right.elts], ast.Load())
+    return value
 
 
 def _at_top(tree: ast.Module) -> Iterator[ast.stmt]:
@@ -658,8 +704,8 @@ def _of_modules(reader: Reader, modules: Iterable[str]) -> dict[str, Signature]:
     """Return the signatures of all functions that users of some modules see, by full name."""
     found = {}
     for module in modules:
-        if not reader.importable(module):
-            reader.report.skipped.append((module, "imports what is not there"))
+        if (hindrance := reader.hindrance(module)) is not None:
+            reader.report.skip(module, hindrance.reason(module))
             continue
         for name in reader.public(module):
             function = reader.resolve(module, name)

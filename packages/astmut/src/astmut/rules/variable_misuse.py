@@ -16,10 +16,12 @@ NOT_ALL: Edits = {}
 def variable_misuse(node: cst.Name | cst.FunctionDef | cst.Module, source: Source) -> Rewrites:
     """Use a variable where another one was meant.
 
-    The other variable is one that is surely bound at that place; of those, the one bound last. Names of
-    functions, classes, modules, builtins and callees are left alone. Each function, and the module, also gives the
-    exchange of all uses of two of its variables (tagged ``paper``; appendix C.5), which is what the rule does
-    where all sites change at once. Their bindings stay: to exchange those too would only rename.
+    The other variable is one that every path to that place has bound, and that no statement of the file deletes, as
+    far as the text shows (``exec`` and ``globals()`` are not followed); of those, the one bound last. A name that the
+    file reads and binds nowhere counts as bound from the beginning. Names of functions, classes, modules, builtins
+    and callees are left alone. Each function, and the module, also gives the exchange of all uses of two of its
+    variables (tagged ``paper``; appendix C.5), which is what the rule does where all sites change at once. Their
+    bindings stay: to exchange those too would only rename.
 
     def f(a, b): return a + 1          =>  def f(a, b): return b + 1
     for x in y: print(x)               =>  for x in y: print(y)
@@ -74,7 +76,7 @@ def _exchange(scope: Scope) -> Edits | None:
             if name in (a, b):
                 other = b if name == a else a
                 for start, end in bound[other]:
-                    if start <= at < end:
+                    if start <= at < end and not scope.hides(other, start, at):
                         edits[node] = other
                         break
         if {a, b} == set(edits.values()):
