@@ -4,7 +4,7 @@ from synctrain.data.compare import fingerprint, normalised, normalised_query
 from synctrain.data.functions import Function, functions
 from synctrain.data.harvest import Harvest, Harvested, Limits, harvest
 from synctrain.data.pairs import read_pairs
-from synctrain.data.retrieval import digest, fewer, read_retrieval
+from synctrain.data.retrieval import digest, fewer, read_retrieval, read_retrievals, retrieval_folder
 from synctrain.data.rows import Skipped
 from synctrain.data.split import Split, retrieval_of, split, without_leaks
 from synctrain.data.trees import Module, modules, read_source
@@ -28,7 +28,9 @@ __all__ = [
     "normalised_query",
     "read_pairs",
     "read_retrieval",
+    "read_retrievals",
     "read_source",
+    "retrieval_folder",
     "retrieval_of",
     "split",
     "without_leaks",
