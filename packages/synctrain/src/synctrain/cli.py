@@ -122,6 +122,8 @@ def evaluate(
             similarity=similarity,
             max_length=max_length,
             distractors=_distractors(distractors, without, mode, most),
+            in_domain=in_domain,
+            say=_say,
             progress=_progress(quiet=False),
         )
         report.show(report.table(found.results, in_domain, convention=convention, mutants=found.among or None))
@@ -152,7 +154,12 @@ def _distractors(names: tuple[str, ...], without: tuple[str, ...], mode: Any, mo
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of all rows: optim.steps=130.")
 @click.option("--against", default=None, help="The row to test against; the first one by default.")
 @click.option("--in-domain", multiple=True, help="Name of a set; those in folders trained on by default.")
-@click.option("--distractors", default="sync", show_default=True, help="A rule or group; all others are a column, too.")
+@click.option(
+    "--distractors",
+    default="sync",
+    show_default=True,
+    help="A rule or group, with all others as a second column; or all.",
+)
 @MODE
 @click.option("--most", type=click.IntRange(1), help="Mutants of one document with --mode each, at most.")
 @click.option("--documents", type=click.IntRange(1), help="Cut larger test sets to so many documents.")
@@ -240,6 +247,7 @@ def mine(
             groups=groups or (() if rules else ("sync",)),
             similarity=similarity,
             max_length=max_length,
+            say=_say,
             progress=_progress(quiet=False),
         )
         _say(f"{count:,} mutants with their scores in {output}")
