@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from synctrain.data.rows import Row, Skipped, is_text, lines, rows
+from synctrain.data.sources import apart
 from synctrain.types import DataError, RetrievalSet
 
 DEFAULT = "test"
@@ -80,13 +81,7 @@ def read_retrievals(paths: Sequence[str | Path], *, skipped: Skipped | None = No
     for path, count in Counter(zip(folders, (one.name for one in sets), strict=True)).items():
         if count > 1:
             raise DataError(f"{path[0]}: the set {path[1]!r} is named twice")
-    above, names = [folder.parent.parts[1:] for folder in folders], [one.name for one in sets]
-    for depth in range(1, max(map(len, above), default=0) + 1):
-        alike = {name for name, count in Counter(names).items() if count > 1}
-        names = [
-            "/".join((*parts[-depth:], one.name)) if name in alike else name
-            for name, one, parts in zip(names, sets, above, strict=True)
-        ]
+    names = apart([(one.name, folder.parent.parts[1:]) for one, folder in zip(sets, folders, strict=True)])
     return [replace(one, name=name) for name, one in zip(names, sets, strict=True)]
 
 
