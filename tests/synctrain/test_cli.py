@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import synctrain
 from synctrain.cli import main
 
-COMMANDS = ("baselines", "evaluate", "fit", "harvest", "mine", "search")
+COMMANDS = ("analogies", "baselines", "difficulty", "evaluate", "fit", "harvest", "mine", "search")
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -204,9 +204,8 @@ def mine(
         import pyarrow.parquet as pq  # keeps --help fast
     except ImportError:
         raise ConfigError("mine writes Parquet: pip install 'synctrain[parquet]'") from None
-    skipped = data.Skipped()
-    pairs = [pair for file in files for pair in data.read_pairs(file, skipped=skipped)]
-    made = mutants_of(pairs, rules, groups, progress=progress)
+    told: list[str] = []
+    pairs, made = read_mutated(files, rules, groups, mode="each", say=told.append, progress=progress)
     embed = encoders.embedder(encoders.load(model, max_length=max_length))
     text, number = pa.string(), pa.float32()
     names = {"id": text, "query": text, "code": text, "mutant": text, "rule": text, "score": number, "positive": number}
@@ -220,10 +219,31 @@ def mine(
         part.replace(output)
     finally:
         part.unlink(missing_ok=True)
+    for text in told:
+        say(text)
+    return count
+
+
+def read_mutated(
+    files: Sequence[str],
+    rules: Sequence[str],
+    groups: Sequence[str],
+    *,
+    mode: Mode,
+    say: Say,
+    progress: Progress | None = None,
+) -> tuple[list[Pair], MutantStore]:
+    """Return the pairs of files and the mutants of their code, by all rules where none is given; say what is left out.
+
+    Raises ``ConfigError`` for an unknown rule or group, ``DataError`` for a file that cannot be read.
+    """
+    skipped = data.Skipped()
+    pairs = [pair for file in files for pair in data.read_pairs(file, skipped=skipped)]
+    made = mutants_of(pairs, rules, groups, mode=mode, progress=progress)
     skipped.update(made.left_out)
     if skipped:
         say(f"left out: {skipped}")
-    return count
+    return pairs, made
 
 
 def _scored(
