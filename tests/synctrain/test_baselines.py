@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 from synctrain import baselines, build, data, encoders, loop
@@ -20,7 +21,9 @@ from synctrain.draw import draw
 from synctrain.evaluate.retrieval import evaluate
 from synctrain.evaluate.significance import compare
 from synctrain.negatives import Partners
+from synctrain.objectives import Retriever
 from synctrain.train import RunError
+from synctrain.types import Embedded
 
 Runs = Any  # tests/synctrain/conftest.py, which no test imports
 # What makes the tiny n-BOW of `Runs` of any preset: these win over it.
@@ -84,6 +87,36 @@ def test_code_that_is_its_own_partner_is_dropped_out_anew(runs: Runs, bert_folde
     model = ["encoder.name=" + str(bert_folder), "negatives.soft=0", "objective.bimodal=0", "optim.steps=2"]
     lines = runs.fit(tmp_path, *model, preset="coderetriever")
     assert all(line["loss.unimodal"] > 0 for line in lines if line["event"] == "step")
+
+
+def test_a_partner_that_is_the_row_s_own_code_is_not_wrong(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two questions share an answer: (A, x), (A, y), (B, y), (B, z), whose partners are y, x, z, y. The y that is the
+    partner of the last is the code of the second, and the partner of the first: neither may push it away.
+    """
+    rows = [("ask a", "x(1)"), ("ask a", "y(2, w)"), ("ask b", "y(2,  w)"), ("ask b", "z(3, 4)")]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("".join(json.dumps({"query": q, "code": c}) + "\n" for q, c in rows), "utf-8")
+    seen: list[Embedded] = []
+    real = Retriever.__call__
+
+    def spy(objective: Retriever, embedded: Embedded) -> Any:
+        seen.append(embedded)
+        return real(objective, embedded)
+
+    monkeypatch.setattr(Retriever, "__call__", spy)
+    few = ["negatives.soft=0", "optim.batch=4", "optim.steps=3", "data.held_out=0.0"]
+    runs.fit(tmp_path / "run", *few, f"data.train={file}", preset="coderetriever")
+    assert len(seen) == 3
+    for one in seen:
+        assert one.partner is not None
+        assert one.same_partner is not None
+        own = torch.cdist(one.positive, one.partner) < 1e-6
+        theirs = torch.cdist(one.partner, one.partner) < 1e-6
+        assert (own & ~one.same).any()
+        assert torch.equal(one.same_partner, one.same | own | theirs)
+        assert not one.same_partner.all()
 
 
 def test_soft_negatives_of_the_batch(runs: Runs) -> None:
