@@ -14,7 +14,7 @@ FLOORS = {
     "astmut": "cli > cli_index > __init__, task, terminal > face, document, corpus, files, since > rules/*, engine"
     " > check, scope, strings, substitutes > cells, rulebook, where, layout, formats, imports > surroundings > source"
     " > model, spans, library/*",
-    "synctrain": "__main__ > cli > baselines > train, measure > build, excerpt, loop, report > draw"
+    "synctrain": "__main__ > cli > baselines, probe > train, measure > build, excerpt, loop, report > draw"
     " > data/*, encoders/*, negatives/*, curriculum/*, objectives/*, evaluate/*, checkpoint, order, parts"
     " > __init__, types, config, files, log",
 }

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shutil
 from collections import Counter
 from pathlib import Path
 from statistics import fmean, stdev
@@ -13,10 +14,11 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from synctrain import baselines, build, data, loop
+from synctrain import baselines, build, data, encoders, loop
 from synctrain.cli import main
-from synctrain.config import ConfigError, presets
+from synctrain.config import Config, ConfigError, of, presets
 from synctrain.draw import draw
+from synctrain.evaluate.retrieval import evaluate
 from synctrain.evaluate.significance import compare
 from synctrain.negatives import Partners
 from synctrain.objectives import Retriever
@@ -131,6 +133,36 @@ def test_code_that_is_its_own_partner_is_dropped_out_anew(
         assert embedded.partner is not None
         apart = (embedded.partner - embedded.positive).norm(dim=-1) / embedded.positive.norm(dim=-1)
         assert bool((apart > 0.01).all()) if dropout else bool((apart < 1e-4).all())
+
+
+def test_a_partner_that_is_the_row_s_own_code_is_not_wrong(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two questions share an answer: (A, x), (A, y), (B, y), (B, z), whose partners are y, x, z, y. The y that is the
+    partner of the last is the code of the second, and the partner of the first: neither may push it away.
+    """
+    rows = [("ask a", "x(1)"), ("ask a", "y(2, w)"), ("ask b", "y(2,  w)"), ("ask b", "z(3, 4)")]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("".join(json.dumps({"query": q, "code": c}) + "\n" for q, c in rows), "utf-8")
+    seen: list[Embedded] = []
+    real = Retriever.__call__
+
+    def spy(objective: Retriever, embedded: Embedded) -> Any:
+        seen.append(embedded)
+        return real(objective, embedded)
+
+    monkeypatch.setattr(Retriever, "__call__", spy)
+    few = ["negatives.soft=0", "optim.batch=4", "optim.steps=3", "data.held_out=0.0"]
+    runs.fit(tmp_path / "run", *few, f"data.train={file}", preset="coderetriever")
+    assert len(seen) == 3
+    for one in seen:
+        assert one.partner is not None
+        assert one.same_partner is not None
+        own = torch.cdist(one.positive, one.partner) < 1e-6
+        theirs = torch.cdist(one.partner, one.partner) < 1e-6
+        assert (own & ~one.same).any()
+        assert torch.equal(one.same_partner, one.same | own | theirs)
+        assert not one.same_partner.all()
 
 
 def test_soft_negatives_of_the_batch(runs: Runs) -> None:
@@ -267,6 +299,10 @@ def test_a_comparison_that_was_stopped_goes_on(
         (["--against", "disco"], "no row named 'disco' to test against; there are: soft, best"),
         (["--distractors", "nope"], "nope"),
         (["--test", "/no/such/folder"], "/no/such/folder: no such folder"),
+        (["--row", "soft"], "two rows are named 'soft'"),
+        (["--row", "zero-shot=/no/such.toml"], "two rows are named 'zero-shot'"),
+        (["--in-domain", "tne"], "no test set is named 'tne'; did you mean 'ten'?"),
+        (["--in-domain", "conala"], "no test set is named 'conala'; there are: ten"),
     ],
 )
 def test_what_cannot_be_compared(arguments: list[Any], given: list[str], message: str) -> None:
@@ -282,6 +318,100 @@ def test_a_row_of_ones_own(arguments: list[Any], tmp_path: Path) -> None:
     assert done.exit_code == 0, done.stderr
     settings = json.loads((tmp_path / "out" / "mine" / "seed-1" / "config.json").read_text("utf-8"))
     assert (settings["objective"]["scope"], settings["objective"]["kind"]) == ("all", "contrast")
+
+
+@pytest.fixture
+def planned(pairs_file: Path, retrieval_folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """(rows, other arguments) -> the recipes by name, what was said, and the protocol of a comparison of n-BOWs."""
+    monkeypatch.setenv("SYNCTRAIN_CACHE", str(cache))
+
+    def plan(*rows: str, **more: Any) -> Any:
+        said: list[str] = []
+        place = {"train_on": [str(pairs_file)], "test_on": [str(retrieval_folder)], "encoder": "bow"}
+        recipes, protocol = baselines.plan(rows, **{**place, "say": said.append, **more})
+        return {one.name: one for one in recipes}, said, protocol
+
+    return plan
+
+
+def settings_of(recipes: dict[str, baselines.Recipe]) -> dict[str, Config]:
+    return {name: of({**one.about, "seed": 0}) for name, one in recipes.items()}
+
+
+def test_all_rows_take_equal_steps_on_equal_pairs(planned: Any, tmp_path: Path) -> None:
+    """Five passes over the pairs, 48 a batch: presets by themselves have from one pass over 1,200 pairs to fifteen."""
+    (tmp_path / "mine.toml").write_text('preset = "best"\n[optim]\nsteps = 7\n[data]\nlimit = 20\n', "utf-8")
+    rows = [*baselines.ROWS, f"mine={tmp_path / 'mine.toml'}"]
+    recipes, said, _ = planned(*rows)
+    found = settings_of(recipes)
+    pairs = {name: len(build.read_sets(one, silent).train) for name, one in found.items()}
+    assert len(set(pairs.values())) == 1
+    steps = math.ceil(5 * pairs["soft"] / 48)
+    assert f"{steps} steps a run: 5 passes over {pairs['soft']} pairs" in said
+    for one in found.values():
+        assert (one.optim.steps, one.optim.batch, one.data.limit) == (steps, 48, 0)
+        assert one.evaluation.every == max(1, steps // 10)
+    assert "sync: curriculum.warmup = 100, so no step of it sees a mutant" in said
+    assert not any("soft: " in one or "best: " in one for one in said)
+    settings = ["optim.batch=16", "optim.epochs=2", "data.limit=40", "evaluation.every=3"]
+    found = settings_of(planned(*rows, settings=settings)[0])
+    for one in found.values():
+        assert (one.optim.steps, one.optim.batch, one.data.limit, one.evaluation.every) == (5, 16, 40, 3)
+    found = settings_of(planned(*rows, settings=["optim.steps=30"])[0])
+    assert {(one.optim.steps, one.evaluation.every) for one in found.values()} == {(30, 3)}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[data]\nheld_out = 0.3", r"data.held_out is 0.1 for the row soft and 0.3 for mine: .* --set"),
+        ("[optim]\naccumulation = 2", r"optim.accumulation is 1 for the row soft and 2 for mine"),
+        ("[evaluation]\ndocuments = 5", r"evaluation.documents is 2000 for the row soft and 5 for mine"),
+    ],
+)
+def test_rows_that_would_not_be_equal_are_refused(planned: Any, tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "mine.toml").write_text(f'preset = "soft"\n{content}\n', "utf-8")
+    with pytest.raises(ConfigError, match=message):
+        planned("soft", f"mine={tmp_path / 'mine.toml'}")
+
+
+def test_sets_of_one_name_and_a_split_by_its_name(
+    planned: Any, pairs_file: Path, retrieval_folder: Path, tmp_path: Path
+) -> None:
+    for place in ("a", "b"):
+        shutil.copytree(retrieval_folder, tmp_path / place / "ten")
+    (tmp_path / "b" / "ten" / "qrels" / "dev.tsv").write_text("1\t1\t1\n", "utf-8")
+    folders = [str(tmp_path / place) for place in ("a/ten", "b/ten", "b/ten/dev")]
+    (tmp_path / "b" / "ten" / "pairs.jsonl").write_bytes(pairs_file.read_bytes())
+    trained = [str(tmp_path / "b" / "ten")]
+    _, _, protocol = planned("soft", test_on=folders, train_on=trained)
+    assert [one.name for one in protocol.sets] == ["a/ten", "b/ten", "ten/dev"]
+    assert protocol.in_domain == ("b/ten", "ten/dev")
+
+
+def test_all_rules_are_one_column(planned: Any) -> None:
+    _, _, protocol = planned("soft", distractors="all")
+    assert list(protocol.probes) == ["all"]
+    assert set(protocol.probes["all"].rules) == set(build.named_rules())
+
+
+def test_the_model_as_it_was_is_read_as_the_rows_read_it(
+    planned: Any, bert_folder: Path, retrieval_folder: Path, tmp_path: Path
+) -> None:
+    def zero_shot(*settings: str) -> Any:
+        return planned("soft", encoder=str(bert_folder), settings=settings)[0]["zero-shot"]
+
+    plain = zero_shot("optim.steps=3", "optim.precision=bf16")
+    assert (plain.name, plain.about) == ("zero-shot", {"model": str(bert_folder)})
+    common = ["encoder.pooling=cls", "encoder.max_length=16", "objective.similarity=dot"]
+    other = zero_shot(*common, "optim.steps=3")
+    expected = {"model": str(bert_folder), "pooling": "cls", "max_length": 16, "similarity": "dot"}
+    assert dict(other.about) == expected
+    protocol = baselines.Protocol([data.read_retrieval(retrieval_folder)], (), {}, (), (0,), "zero-shot")
+    rows = baselines.run([other], protocol, tmp_path / "out", silent).rows["zero-shot"][0].results
+    embed = encoders.embedder(encoders.load(str(bert_folder), pooling="cls", max_length=16))
+    assert rows == evaluate(embed, protocol.sets, "dot")
+    assert rows != baselines.run([plain], protocol, tmp_path / "plain", silent).rows["zero-shot"][0].results
 
 
 def test_smaller_sets_keep_what_is_relevant(retrieval_folder: Path) -> None:

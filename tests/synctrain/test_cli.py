@@ -14,7 +14,7 @@ import synctrain
 from synctrain import config as configs
 from synctrain.cli import main
 
-COMMANDS = ("baselines", "evaluate", "fit", "harvest", "mine", "search")
+COMMANDS = ("analogies", "baselines", "difficulty", "evaluate", "fit", "harvest", "mine", "search")
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

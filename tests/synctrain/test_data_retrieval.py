@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from synctrain.data import Skipped, read_retrieval
+from synctrain.data import Skipped, read_retrieval, read_retrievals, retrieval_folder
 from synctrain.types import DataError, RetrievalSet
 
 HEADER = "query-id\tcorpus-id\tscore\n"
@@ -66,6 +66,32 @@ def test_a_split_has_queries_of_its_own_and_says_its_name(shared_data: Path) -> 
     assert sum(map(len, rewritten.relevant.values())) == 468  # the 22 others have no rewritten intent
     # Candidates are no judgements: the name of such a set says so.
     assert read_retrieval(shared_data / "webquery").name == "webquery/candidates"
+
+
+def test_a_split_is_named_behind_its_folder(tmp_path: Path) -> None:
+    folder(tmp_path, HEADER + "q1\td1\t1\n")
+    (tmp_path / "qrels" / "dev.tsv").write_text(HEADER + "q2\t2\t1\n", "utf-8")
+    assert read_retrieval(tmp_path / "dev") == read_retrieval(tmp_path, "dev")
+    assert read_retrieval(f"{tmp_path}/test").name == tmp_path.name
+    assert retrieval_folder(tmp_path / "dev") == retrieval_folder(tmp_path) == tmp_path
+    assert said(tmp_path / "train") == f"{tmp_path / 'train'}: no such folder"
+    (tmp_path / "dev").mkdir()  # what is there as a folder is one
+    assert said(tmp_path / "dev") == f"{tmp_path / 'dev'}: no qrels/test.tsv; there are none"
+
+
+def test_sets_of_one_name_are_called_after_the_folders_above_them(tmp_path: Path) -> None:
+    places = [tmp_path / name for name in ("a/x/set", "b/x/set", "a/y/set", "a/other")]
+    for place in places:
+        place.mkdir(parents=True)
+        folder(place, HEADER + "q1\td1\t1\n")
+    assert [one.name for one in read_retrievals(places)] == ["a/x/set", "b/x/set", "y/set", "other"]
+    assert [one.name for one in read_retrievals(places[2:])] == ["set", "other"]
+    assert read_retrievals([]) == []
+    (places[3] / "qrels" / "dev.tsv").write_text(HEADER + "q2\t2\t1\n", "utf-8")
+    both = read_retrievals([places[3], places[3] / "dev"])
+    assert [one.name for one in both] == ["other", "other/dev"]
+    with pytest.raises(DataError, match="the set 'other' is named twice"):
+        read_retrievals([places[3], places[0], places[3] / "test"])
 
 
 def test_what_cannot_be_scored_is_left_out_and_counted(tmp_path: Path) -> None:

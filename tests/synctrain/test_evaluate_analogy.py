@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from synctrain.evaluate.analogy import Analogy, evaluate
+from synctrain.evaluate.analogy import Analogy, combine, evaluate, released_ceiling
 from synctrain.types import DataError, Kind
 
 
@@ -58,3 +58,24 @@ def test_answers_that_repeat_do_not_lower_the_ceiling() -> None:
 def test_no_analogy_is_refused() -> None:
     with pytest.raises(DataError, match="no analogy"):
         evaluate(points, [])
+
+
+def test_snippets_are_combined_two_by_two() -> None:
+    """Four snippets are six pairs; of 100, which are 4,950 pairs, 200 are drawn (paper, appendix D.4)."""
+    mutated = [(f"{n} 0", f"{n} 3") for n in range(4)]
+    found = combine("up", mutated)
+    assert len({frozenset((one.a, one.c)) for one in found}) == len(found) == 6
+    assert all((one.a, one.b) in mutated and (one.c, one.d) in mutated and one.rule == "up" for one in found)
+    many = [(f"{n} 0", f"{n} 3") for n in range(150)]
+    drawn = combine("up", many)
+    assert (len(drawn), len({text for one in drawn for text in (one.a, one.c)}) <= 100) == (200, True)
+    assert combine("up", many) == drawn
+    assert combine("up", many, seed=1) != drawn
+    assert combine("up", mutated[:1]) == combine("up", []) == []
+
+
+def test_the_released_ceiling_counts_at_most_five_of_equal_answers() -> None:
+    """Eight equal d and two others: 5 + 1 + 1 of 10."""
+    given = [Analogy(f"{n} 0", f"{n} 3", "0 0", f"{max(0, n - 7)} 3", "up") for n in range(10)]
+    assert released_ceiling(given) == 0.7
+    assert released_ceiling(GIVEN) == 1

@@ -1,5 +1,6 @@
 """What is done with a model that is there: evaluate, mine, search; and harvest, which makes the pairs."""
 
+import dataclasses
 import gzip
 import json
 import shutil
@@ -15,7 +16,7 @@ from synctrain import encoders, measure
 from synctrain.cli import main
 from synctrain.data import read_pairs
 from synctrain.encoders import Bow, Transformer, train_tokenizer
-from synctrain.types import Pair
+from synctrain.types import Pair, RetrievalSet
 
 
 def cli(*arguments: object) -> Result:
@@ -69,11 +70,21 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_evaluate_shows_a_table_and_writes_json(model: Path, retrieval_folder: Path, tmp_path: Path) -> None:
-    done = cli("evaluate", model, "--data", retrieval_folder, "--zero-shot", model / ".", "-o", tmp_path / "r.json")
-    assert done.exit_code == 0, done.stderr
-    assert "BM25" in done.stdout
+    torch.manual_seed(2)
+    encoder = encoders.load(str(model))
+    torch.nn.init.normal_(encoder.get_parameter("embedding.weight"))
+    encoder.save(tmp_path / "other")
+    other = ("--zero-shot", tmp_path / "other")
+    done = cli("evaluate", model, "--data", retrieval_folder, *other, "-o", tmp_path / "r.json")
+    assert (done.exit_code, done.stderr) == (0, "")
     record = json.loads((tmp_path / "r.json").read_text("utf-8"))
-    assert set(record["results"]) == {"BM25", str(model)}
+    assert list(record["results"]) == ["BM25", str(tmp_path / "other"), str(model)]
+    for row, found in record["results"].items():
+        (line,) = (line for line in done.stdout.splitlines() if f" {row} " in line)
+        assert f"{100 * found['ten']['measures']['standard']['mrr']:.1f}" in line
+    beside = measure.measure({"m": str(tmp_path / "other")}, [str(retrieval_folder)])
+    assert beside.record()["results"]["m"] == record["results"][str(tmp_path / "other")]
+    assert record["results"][str(tmp_path / "other")] != record["results"][str(model)]
     row = record["results"][str(model)]["ten"]
     assert (row["queries"], row["documents"]) == (10, 10)
     assert 0 < row["measures"]["standard"]["mrr"] <= 1
@@ -89,6 +100,57 @@ def test_evaluate_among_mutants(model: Path, retrieval_folder: Path, tmp_path: P
     assert overall["total"] == sum(one["total"] for one in rules.values()) > 5
     assert 0 <= overall["right"] <= overall["total"]
     assert "triplets" in done.stdout
+
+
+def unmutated(folder: Path, source: Path) -> Path:
+    """A retrieval set whose documents are mere names, which no rule applies to, with a query without an answer."""
+    shutil.copytree(source, folder)
+    with gzip.open(folder / "corpus.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps({"_id": str(i), "text": f"name_{i}"}) + "\n" for i in range(10))
+    (folder / "qrels" / "test.tsv").write_text("".join(f"{i}\t{i}\t1\n" for i in range(9)), "utf-8")
+    return folder
+
+
+def test_a_set_without_mutants_loses_no_results(model: Path, retrieval_folder: Path, tmp_path: Path) -> None:
+    names = unmutated(tmp_path / "names", retrieval_folder)
+    chosen = ("--distractors", "sync", "-o", tmp_path / "r.json")
+    done = cli("evaluate", model, "--data", names, "--data", retrieval_folder, *chosen)
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.startswith("left out: 1 queries without a relevant document\n")
+    assert "names: no relevant document has a mutant by these rules; not measured among mutants\n" in done.stderr
+    record = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert list(record["results"][str(model)]) == ["names", "ten"]
+    assert list(record["among_mutants"][str(model)]) == ["ten"]
+    alone = cli("evaluate", model, "--data", names, *chosen)
+    assert alone.exit_code == 2
+    assert alone.stderr.endswith(f"synctrain: {names}: no relevant document has a mutant by these rules\n")
+
+
+def test_documents_without_mutants_are_counted(model: Path, retrieval_folder: Path) -> None:
+    done = cli("evaluate", model, "--data", retrieval_folder, "--distractors", "flip-booleans")
+    assert done.exit_code in {0, 2}
+    assert "relevant document" in done.stderr
+
+
+def test_mutants_that_are_right_answers_are_no_distractors() -> None:
+    one = RetrievalSet("s", {"q": "?"}, {"a": "x == 1", "b": "x != 1"}, {"q": frozenset({"a", "b"})})
+    which = measure.Distractors(("flip-comparators",))
+    assert measure.distractors_of(one, which) == {}
+    apart = dataclasses.replace(one, queries={"q": "?", "r": "!"}, relevant={"q": frozenset("a"), "r": frozenset("b")})
+    assert set(measure.distractors_of(apart, which)) == {"a", "b"}
+
+
+def test_a_set_in_domain_is_one_that_is_there(model: Path, retrieval_folder: Path) -> None:
+    wrong = cli("evaluate", model, "--data", retrieval_folder, "--in-domain", "tenn")
+    assert error_of(wrong) == "synctrain: no test set is named 'tenn'; did you mean 'ten'?\n"
+
+
+def test_sets_of_one_name_are_told_apart(model: Path, retrieval_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(retrieval_folder, tmp_path / "mine" / "ten")
+    both = ("--data", retrieval_folder, "--data", tmp_path / "mine" / "ten", "-o", tmp_path / "r.json")
+    assert cli("evaluate", model, *both, "--in-domain", "mine/ten").exit_code == 0
+    record = json.loads((tmp_path / "r.json").read_text("utf-8"))
+    assert list(record["results"]["BM25"]) == [f"{retrieval_folder.parent.name}/ten", "mine/ten"]
 
 
 def test_evaluate_in_the_papers_convention(model: Path, retrieval_folder: Path) -> None:
@@ -164,6 +226,16 @@ def test_mine_writes_mutants_with_their_scores(model: Path, pairs_file: Path, tm
     assert one.exit_code == 0
     chosen = parquet.read_table(tmp_path / "one.parquet").to_pylist()
     assert {row["rule"] for row in chosen} == {rows[0]["rule"]}
+
+
+def test_mine_says_what_it_left_out(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    rows = [("a", "print(x, True)"), ("b", ""), ("c", "def f(:"), ("d", "y == 1")]
+    file = tmp_path / "few.jsonl"
+    file.write_text("".join(json.dumps({"id": i, "query": i, "code": code}) + "\n" for i, code in rows), "utf-8")
+    done = cli("mine", model, "--data", file, "-o", tmp_path / "m.parquet")
+    assert done.exit_code == 0
+    assert done.stderr.startswith("left out: 1 without code, 1 snippets that do not parse\n")
 
 
 def test_mine_writes_whole_files_only(

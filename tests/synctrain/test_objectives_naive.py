@@ -210,6 +210,22 @@ def test_retriever(similarity: Similarity, mask_same: bool, form: str) -> None:
     agree(loss.value, 0.5 * bimodal + 2 * unimodal)
 
 
+def test_retriever_has_a_mask_of_its_own_for_partners() -> None:
+    """The unimodal part leaves out what ``same_partner`` says, the bimodal part what ``same`` does."""
+    embedded = batch()
+    count = len(embedded.query)
+    more = embedded.same.clone()
+    more[0, count - 1] = True
+    assert not torch.equal(more, embedded.same)
+    before, after = (Retriever()(one).parts for one in (embedded, embedded._replace(same_partner=more)))
+    swapped = Retriever()(embedded._replace(same=more)).parts
+    assert torch.equal(after["bimodal"], before["bimodal"])
+    assert torch.equal(after["unimodal"], swapped["unimodal"])
+    assert after["unimodal"] < before["unimodal"]
+    unmasked = Retriever(mask_same=False)
+    assert torch.equal(unmasked(embedded._replace(same_partner=more)).value, unmasked(embedded).value)
+
+
 def test_retriever_needs_a_partner_for_the_unimodal_part_only() -> None:
     without = batch()._replace(partner=None)
     assert Retriever(unimodal=0)(without).parts.keys() == {"bimodal"}

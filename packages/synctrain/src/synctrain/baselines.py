@@ -7,8 +7,9 @@ was; what is there is never measured twice.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean, stdev
@@ -19,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synctrain import build, data, encoders, loop, measure, report, train
-from synctrain.config import Config, load, plain
+from synctrain.config import Config, ConfigError, load, plain
 from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Once, Results, averages, evaluate
 from synctrain.evaluate.significance import Difference, compare
@@ -46,12 +47,16 @@ class Recipe:
         about: what it depends on besides the seed, as JSON holds it: measures of another ``about`` are refused.
         make: (seed, empty folder or one with an unfinished run) -> where the model is; called once a seed.
         seeds: whether chance plays a part in it; a row without seeds is measured once.
+        options: how the model is loaded, as of ``encoders.load``, where its folder does not say it.
+        similarity: how its vectors are compared; None is what its folder says.
     """
 
     name: str
     about: Mapping[str, Any]
     make: Callable[[int, Path], str]
     seeds: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+    similarity: Similarity | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,11 @@ class Run:
 
 
 ROWS = ("soft", "dns", "coderetriever", "disco", "sync", "sync-fixed", "best")
+# What rows have in common unless settings of all rows say otherwise. Presets differ in it: each is good by itself.
+BATCH, EPOCHS, VALIDATIONS = 48, 5, 10
+ALL = "all"  # in place of a rule or group
+# Parts of the settings, and which of each is equal for all rows of a comparison; empty is all.
+_EQUAL: Mapping[str, tuple[str, ...]] = {"data": (), "evaluation": (), "optim": ("steps", "batch", "accumulation")}
 
 
 def plan(
@@ -105,17 +115,22 @@ def plan(
 ) -> tuple[list[Recipe], Protocol]:
     """Return the rows and the protocol of a comparison.
 
+    All rows train on all pairs, 48 of them a batch, for as many steps as five passes over the pairs take, and are
+    validated ten times on the way, whatever a preset or a file says of that; only ``settings`` can say otherwise, for
+    all rows alike.
+
     Args:
         rows: presets, or NAME=FILE.toml.
         train_on: pairs to train on, as of ``data.train``.
-        test_on: folders of retrieval sets.
+        test_on: folders of retrieval sets, see ``data.read_retrievals``.
         encoder: what all rows begin with.
         settings: further settings of all rows, such as ``optim.steps=130``.
         seeds: one run of each row for each.
         against: the row that the others are tested against.
         in_domain: names of the sets that the models are trained for; None is those in folders that are trained on.
         distractors: a rule or group; there is one column for mutants by these, and one for those by all other rules.
-            Mutants are made of the documents of sets in domain, or of the first set where none is.
+            ``all`` is one column for all rules. Mutants are made of the documents of sets in domain, or of the first
+            set where none is.
         mode: of the mutants, see ``Distractors``.
         most: mutants of a document with mode each, at most.
         documents: cuts larger sets to so many documents, see ``data.fewer``.
@@ -123,34 +138,51 @@ def plan(
         progress: called with (done, all) while mutants are made.
 
     Raises:
-        ConfigError, DataError: a row, a setting, a rule or a set is not there.
+        ConfigError, DataError: a row, a setting, a rule or a set is not there; a row or a set is named twice; a row
+            would train on other pairs than the first, or for other steps.
     """
-    sets = [data.read_retrieval(folder) for folder in test_on]
+    if not rows:
+        raise ConfigError("there is no row to train")
+    skipped = data.Skipped()
+    sets = data.read_retrievals(test_on, skipped=skipped)
+    if skipped:
+        say(f"left out of the test sets: {skipped}")
     if documents is not None:
         sets = [data.fewer(one, documents) for one in sets]
     if in_domain is None:
-        trained = {place.resolve() for name in train_on for place in (Path(name), Path(name).parent)}
-        known = [(one.name, Path(folder).resolve()) for one, folder in zip(sets, test_on, strict=True)]
-        in_domain = [name for name, place in known if place in trained]
+        in_domain = _trained_for(train_on, test_on, sets)
+    measure.check_names(in_domain, sets)
     encoder = build.auto(say) if encoder == "auto" else encoder
     common = [
         f"encoder.name={encoder}",
         f"data.train={json.dumps(list(train_on))}",
         f"data.test={json.dumps(list(test_on))}",
+        "data.limit=0",
+        f"optim.batch={BATCH}",
+        "optim.steps=0",
     ]
-    recipes = []
-    for row in rows:
-        name, _, file = row.partition("=")
-        config = load(None, [Path(file)], [*common, *settings]) if file else load(name, (), [*common, *settings])
-        recipes.append(recipe(name, config, say, progress))
+    steps = _steps(load(None, (), [*common, *settings]), settings, say)
+    common += [f"evaluation.every={max(1, steps // VALIDATIONS)}", *settings, f"optim.steps={steps}"]
+    configs = _configs(rows, common)
+    _check_equal(configs)
+    for name, config in configs.items():
+        if _never_hard(config):
+            say(f"{name}: curriculum.warmup = {config.curriculum.warmup}, so no step of it sees a mutant")
+    recipes = [recipe(name, config, say, progress) for name, config in configs.items()]
     if encoder not in encoders.SCRATCH:
-        recipes.insert(0, zero_shot(encoder))
-    probes = {
-        distractors: measure.Distractors((distractors,), (), mode, most),
-        f"not {distractors}": measure.Distractors((), (distractors,), mode, most),
-    }
+        recipes.insert(0, zero_shot(encoder, load(None, (), common)))
+    probes = {distractors: measure.Distractors(() if distractors == ALL else (distractors,), (), mode, most)}
+    if distractors != ALL:
+        probes[f"not {distractors}"] = measure.Distractors((), (distractors,), mode, most)
     among = tuple(in_domain) or (sets[0].name,)
     return recipes, Protocol(sets, tuple(in_domain), probes, among, tuple(seeds), against)
+
+
+def _trained_for(train_on: Sequence[str], test_on: Sequence[str], sets: Sequence[RetrievalSet]) -> list[str]:
+    """Return the names of the sets that lie in folders which are trained on."""
+    trained = {place.resolve() for name in train_on for place in (Path(name), Path(name).parent)}
+    places = [data.retrieval_folder(folder).resolve() for folder in test_on]
+    return [one.name for one, place in zip(sets, places, strict=True) if place in trained]
 
 
 def recipe(name: str, config: Config, say: Say, progress: Progress | None = None) -> Recipe:
@@ -170,9 +202,60 @@ def recipe(name: str, config: Config, say: Say, progress: Progress | None = None
     return Recipe(name, about, make)
 
 
-def zero_shot(model: str) -> Recipe:
-    """Return the recipe of a model as it is."""
-    return Recipe(ZERO_SHOT, {"model": model}, lambda _seed, _folder: model, seeds=False)
+def zero_shot(model: str, config: Config) -> Recipe:
+    """Return the recipe of a model as it is, read as settings say that those which begin from it are."""
+    usual = build.form_of(Config())
+    options = {name: value for name, value in build.form_of(config).items() if value != usual[name]}
+    similarity = config.objective.similarity
+    about = {"model": model, **options, **({"similarity": similarity} if similarity else {})}
+    return Recipe(ZERO_SHOT, about, lambda _seed, _folder: model, seeds=False, options=options, similarity=similarity)
+
+
+def _steps(common: Config, settings: Sequence[str], say: Say) -> int:
+    """Return how many steps a row trains for: as set, else so many passes over the pairs, each pair a row."""
+    optim = common.optim
+    if optim.steps:
+        return optim.steps
+    passes = optim.epochs if any(one.partition("=")[0].strip() == "optim.epochs" for one in settings) else EPOCHS
+    pairs = len(build.read_sets(common, _nothing).train)
+    steps = max(1, math.ceil(passes * pairs / (min(optim.batch, pairs) * optim.accumulation)))
+    say(f"{steps:,} steps a run: {passes:g} passes over {pairs:,} pairs")
+    return steps
+
+
+def _configs(rows: Sequence[str], common: Sequence[str]) -> dict[str, Config]:
+    """Return the settings of each row by its name."""
+    configs: dict[str, Config] = {}
+    for row in rows:
+        name, _, file = row.partition("=")
+        if name in configs or name in {BM25, ZERO_SHOT}:
+            raise ConfigError(f"two rows are named {name!r}")
+        configs[name] = load(None, [Path(file)], common) if file else load(name, (), common)
+    return configs
+
+
+def _never_hard(config: Config) -> bool:
+    """Say whether a row that has mutants warms up to its last step, and so never trains on one."""
+    has_mutants = bool(config.negatives.groups or config.negatives.rules)
+    return has_mutants and config.curriculum.kind != "decay" and config.curriculum.warmup >= config.optim.steps
+
+
+def _check_equal(rows: Mapping[str, Config]) -> None:
+    """Refuse rows that differ in what a comparison keeps equal: pairs, steps, batches, validation."""
+    first, *others = rows
+    for name in others:
+        for part, kept in _EQUAL.items():
+            one, other = (asdict(getattr(rows[row], part)) for row in (first, name))
+            for setting in kept or one:
+                if one[setting] != other[setting]:
+                    raise ConfigError(
+                        f"{part}.{setting} is {one[setting]!r} for the row {first} and {other[setting]!r} for {name}: "
+                        f"rows are compared at equal steps on equal pairs; give it to all with --set"
+                    )
+
+
+def _nothing(_text: str) -> None:
+    """Say nothing: each run says it again."""
 
 
 def run(
@@ -194,10 +277,8 @@ def run(
     if protocol.against not in {one.name for one in recipes}:
         names = ", ".join(one.name for one in recipes)
         raise train.RunError(f"no row named {protocol.against!r} to test against; there are: {names}")
-    beside = {
-        column: {one.name: measure.distractors_of(one, which) for one in protocol.sets if one.name in protocol.among}
-        for column, which in protocol.probes.items()
-    }
+    among = [one for one in protocol.sets if one.name in protocol.among]
+    beside = {column: measure.beside(among, which, say=say) for column, which in protocol.probes.items()}
     asked = _asked(protocol)
     rows: dict[str, list[Run]] = {}
     for one in recipes:
@@ -211,8 +292,9 @@ def run(
                     continue
                 say(f"{one.name}, seed {seed}" if one.seeds else one.name)
                 model = one.make(seed, folder)
-                embed = encoders.embedder(encoders.load(model))
-                known = _measured(Once(embed), encoders.similarity_of(model), protocol, beside)
+                embed = encoders.embedder(encoders.load(model, **one.options))
+                similarity = one.similarity or encoders.similarity_of(model)
+                known = _measured(Once(embed), similarity, protocol, beside)
                 report.write_json(folder / MEASURES, {**key, **_record(known)})
             rows.setdefault(one.name, []).append(known)
     if protocol.against not in rows:

@@ -57,14 +57,16 @@ def read_sets(config: Config, say: Say) -> Sets:
     skipped = data.Skipped()
     modules: dict[str, str] = {}
     pairs: list[Pair] = []
+    sources = data.sources([name for name in settings.train if not _is_harvest(name)])
     for name in settings.train:
-        if name == "stdlib" or name.startswith(HARVEST):
+        if _is_harvest(name):
             found = data.harvest([name.removeprefix(HARVEST)])
             modules.update(found.modules)
             pairs += found.pairs
             skipped.update(found.skipped)
         else:
-            pairs += data.read_pairs(name, top=settings.top or None, skipped=skipped)
+            found_there = data.read_pairs(name, top=settings.top or None, skipped=skipped)
+            pairs += data.qualified(found_there, sources[name]) if name in sources else found_there
     fitting = [pair for pair in pairs if len(pair.code) <= settings.largest]
     if len(fitting) < len(pairs):
         skipped[f"pairs with more than {settings.largest} characters of code"] += len(pairs) - len(fitting)
@@ -78,7 +80,7 @@ def read_sets(config: Config, say: Say) -> Sets:
     half = settings.held_out / 2
     parts = data.split(fitting, validation=half, test=half, by=by, seed=config.seed)
     skipped.update(parts.leaks)
-    tests = [data.read_retrieval(name, skipped=skipped) for name in settings.test]
+    tests = data.read_retrievals(settings.test, skipped=skipped)
     train, leaks = data.without_leaks(parts.train, tests)
     skipped.update(leaks)
     if settings.limit and len(train) > settings.limit:
@@ -96,6 +98,10 @@ def read_sets(config: Config, say: Say) -> Sets:
     )
     say(f"{len(train):,} pairs to train on, {len(parts.validation):,} for validation, {len(parts.test):,} held out")
     return sets
+
+
+def _is_harvest(name: str) -> bool:
+    return name == "stdlib" or name.startswith(HARVEST)
 
 
 def auto(say: Say) -> str:

@@ -129,6 +129,8 @@ def evaluate(
             similarity=similarity,
             max_length=max_length,
             distractors=_distractors(distractors, without, mode, most),
+            in_domain=in_domain,
+            say=_say,
             progress=_progress(quiet=False),
         )
         report.show(report.table(found.results, in_domain, convention=convention, mutants=found.among or None))
@@ -159,7 +161,12 @@ def _distractors(names: tuple[str, ...], without: tuple[str, ...], mode: Any, mo
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of all rows: optim.steps=130.")
 @click.option("--against", default=None, help="The row to test against; the first one by default.")
 @click.option("--in-domain", multiple=True, help="Name of a set; those in folders trained on by default.")
-@click.option("--distractors", default="sync", show_default=True, help="A rule or group; all others are a column, too.")
+@click.option(
+    "--distractors",
+    default="sync",
+    show_default=True,
+    help="A rule or group, with all others as a second column; or all.",
+)
 @MODE
 @click.option("--most", type=click.IntRange(1), help="Mutants of one document with --mode each, at most.")
 @click.option("--documents", type=click.IntRange(1), help="Cut larger test sets to so many documents.")
@@ -247,9 +254,111 @@ def mine(
             groups=groups or (() if rules else ("sync",)),
             similarity=similarity,
             max_length=max_length,
+            say=_say,
             progress=_progress(quiet=False),
         )
         _say(f"{count:,} mutants with their scores in {output}")
+
+
+@main.command()
+@click.argument("model")
+@click.option("--data", "files", multiple=True, required=True, help="Pairs: a file, a folder, hf:NAME.")
+@click.option("--rule", "rules", multiple=True, help="A rule of astmut.")
+@click.option("--group", "groups", multiple=True, help="A group of rules; all rules where neither is given.")
+@click.option("--top", type=click.IntRange(1), default=12, show_default=True, help="Rules to select.")
+@click.option("--at-least", type=click.IntRange(1), default=10, show_default=True, help="Triplets of a rule to select.")
+@MODE
+@click.option(
+    "--similarity", type=click.Choice(SIMILARITIES), help="The one that the model was trained for by default."
+)
+@click.option("--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON.")
+def difficulty(
+    model: str,
+    files: tuple[str, ...],
+    rules: tuple[str, ...],
+    groups: tuple[str, ...],
+    top: int,
+    at_least: int,
+    mode: Any,
+    similarity: Any,
+    max_length: int | None,
+    output: Path | None,
+) -> None:
+    """Show how often MODEL tells code from its mutants, the hardest rule first, and select the hardest ones.
+
+    The last two lines are settings that train with the rules selected, for a file that `synctrain fit --config` reads.
+    """
+    with _errors():
+        from synctrain import probe, report  # keeps --help fast
+
+        found = probe.difficulty(
+            model,
+            files,
+            rules=rules,
+            groups=groups,
+            mode=mode,
+            top=top,
+            at_least=at_least,
+            similarity=similarity,
+            max_length=max_length,
+            say=_say,
+            progress=_progress(quiet=False),
+        )
+        report.show(found.table())
+        click.echo(found.settings())
+        if output:
+            report.write_json(output, found.record())
+
+
+@main.command()
+@click.argument("model")
+@click.option("--data", "files", multiple=True, required=True, help="Pairs: a file, a folder, hf:NAME.")
+@click.option("--rule", "rules", multiple=True, help="A rule of astmut.")
+@click.option("--group", "groups", multiple=True, help="A group of rules; sync where neither is given.")
+@click.option("--longer-than", type=click.IntRange(0), default=30, show_default=True, help="Characters of code.")
+@click.option("--snippets", type=click.IntRange(2), default=100, show_default=True, help="Of a rule, at most.")
+@click.option("--combinations", type=click.IntRange(1), default=200, show_default=True, help="Of a rule, at most.")
+@click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
+@click.option("--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON.")
+def analogies(
+    model: str,
+    files: tuple[str, ...],
+    rules: tuple[str, ...],
+    groups: tuple[str, ...],
+    longer_than: int,
+    snippets: int,
+    combinations: int,
+    seed: int,
+    max_length: int | None,
+    output: Path | None,
+) -> None:
+    """Ask MODEL analogies: a is to its mutant b as c is to d, so c + b - a should be near d.
+
+    By cosine and by distance, beside controls that know nothing of a and b: a model knows a rule as a direction only as
+    far as it is above them.
+    """
+    with _errors():
+        from synctrain import probe, report  # keeps --help fast
+
+        found = probe.analogies(
+            model,
+            files,
+            rules=rules,
+            groups=groups or (() if rules else ("sync",)),
+            longer_than=longer_than,
+            snippets=snippets,
+            combinations=combinations,
+            seed=seed,
+            max_length=max_length,
+            say=_say,
+            progress=_progress(quiet=False),
+        )
+        for laid in found.tables():
+            report.show(laid)
+        if output:
+            report.write_json(output, found.record())
 
 
 @main.command()

@@ -137,13 +137,17 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                 drawn = draw(parts, config, pairs, block, chance)
                 texts = np.concatenate([material.query[pairs], material.code[pairs], drawn.text])
                 unique, where = np.unique(texts, return_inverse=True)
-                if partners is not None:  # never merged: code that is its own partner is to be dropped out anew
+                others = None if partners is None else partners.draw(pairs, chance)
+                if others is not None:  # never merged: code that is its own partner is to be dropped out anew
                     where = np.concatenate([where, len(unique) + np.arange(len(pairs))])
-                    unique = np.concatenate([unique, material.code[partners.draw(pairs, chance)]])
+                    unique = np.concatenate([unique, material.code[others]])
                 with accelerator.accumulate(model):
                     with accelerator.autocast():
                         vectors = model(parts.store.gather(unique))
                     embedded = _embedded(vectors, where, drawn)
+                    if others is not None:
+                        same = torch.from_numpy(material.same_partner(pairs, others))
+                        embedded = embedded._replace(same_partner=same.to(vectors.device))
                     loss = objective(embedded)
                     correct = right(embedded, objective.similarity, config.objective.accuracy_margin)
                     seen += _seen(loss.value, outcome(correct, embedded.hard), drawn, encoder, stop=asked())

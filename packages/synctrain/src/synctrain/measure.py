@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,7 @@ from synctrain.negatives.mutants import Mode
 from synctrain.types import Candidate, DataError, Embed, Pair, RetrievalSet, Similarity
 
 Progress = Callable[[int, int], None]
+Say = Callable[[str], None]
 BLOCK = 512  # pairs whose mutants are scored and written together
 
 
@@ -56,6 +58,8 @@ def measure(
     similarity: Similarity | None = None,
     max_length: int | None = None,
     distractors: Distractors | None = None,
+    in_domain: Sequence[str] = (),
+    say: Say = lambda _: None,
     progress: Progress | None = None,
 ) -> Measured:
     """Measure models on retrieval sets.
@@ -65,14 +69,24 @@ def measure(
         folders: retrieval sets.
         similarity: how vectors are compared; None is what each model was trained for.
         max_length: tokens of a text, at most; None is what the model was trained with.
-        distractors: whose mutants of relevant documents then stand in the corpus too.
+        distractors: whose mutants of relevant documents then stand in the corpus too. A set of whose documents there
+            are none is measured without.
+        in_domain: names of the sets that models were trained for, to be sure that there are such.
+        say: what is told to the user: what was left out of the sets, and documents without mutants.
         progress: called with (done, all) while mutants are made.
 
     Raises:
-        DataError, ModelError: with file, row and cause.
+        ConfigError: an unknown rule or group, or a name in ``in_domain`` that no set has.
+        DataError, ModelError: with file, row and cause; there is no mutant of any set's documents.
     """
-    sets = [data.read_retrieval(folder) for folder in folders]
-    beside = {one.name: distractors_of(one, distractors, progress) for one in sets} if distractors else {}
+    skipped = data.Skipped()
+    sets = data.read_retrievals(folders, skipped=skipped)
+    if skipped:
+        say(f"left out: {skipped}")
+    check_names(in_domain, sets)
+    mutated = beside(sets, distractors, say=say, progress=progress) if distractors else {}
+    if distractors and not any(mutated.values()):
+        raise DataError(f"{', '.join(folders)}: no relevant document has a mutant by these rules")
     near: dict[str, str] = {}
     results: dict[str, Results] = {}
     among: dict[str, dict[str, mutants.Among]] = {}
@@ -86,12 +100,24 @@ def measure(
         try:
             results[row] = evaluate(embed, sets, by)
             if distractors:
-                among[row] = {one.name: mutants.evaluate(embed, one, beside[one.name], by) for one in sets}
+                among[row] = {
+                    one.name: mutants.evaluate(embed, one, mutated[one.name], by) for one in sets if mutated[one.name]
+                }
         except ValueError as error:
             if isinstance(error, DataError):
                 raise
             raise encoders.ModelError(f"{name}: {error}") from None
     return Measured(results, among, near)
+
+
+def check_names(names: Sequence[str], sets: Sequence[RetrievalSet]) -> None:
+    """Refuse names that no set has. Raises ``ConfigError`` with the nearest one that there is."""
+    known = [one.name for one in sets]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+            raise ConfigError(f"no test set is named {name!r}; {hint}")
 
 
 @dataclass(frozen=True)
@@ -121,14 +147,36 @@ class Distractors:
         return left
 
 
+def beside(
+    sets: Sequence[RetrievalSet], which: Distractors, *, say: Say, progress: Progress | None = None
+) -> dict[str, dict[str, list[Candidate]]]:
+    """Return the mutants of each set's relevant documents, by its name, and say where there are none."""
+    found = {one.name: distractors_of(one, which, progress) for one in sets}
+    for one in sets:
+        wanted, mutated = len(_relevant(one)), len(found[one.name])
+        if not mutated:
+            say(f"{one.name}: no relevant document has a mutant by these rules; not measured among mutants")
+        elif mutated < wanted:
+            say(f"{one.name}: {wanted - mutated:,} of {wanted:,} relevant documents have no mutant by these rules")
+    return found
+
+
 def distractors_of(
     one: RetrievalSet, which: Distractors, progress: Progress | None = None
 ) -> dict[str, list[Candidate]]:
-    """Return mutants of all documents that are relevant to a query, by id."""
-    wanted = sorted({document for documents in one.relevant.values() for document in documents})
+    """Return mutants of all documents that are relevant to a query, by id; none where all of them are right answers."""
+    wanted = _relevant(one)
     pairs = [Pair(name, "", one.documents[name], name) for name in wanted]
     made = mutants_of(pairs, which.rules, mode=which.mode, most=which.most, progress=progress)
-    return {name: found for i, name in enumerate(wanted) if (found := made.candidates(i))}
+    found = {name: mutated for i, name in enumerate(wanted) if (mutated := made.candidates(i))}
+    right = [({one.documents[name] for name in names}, names) for names in one.relevant.values()]
+    wrong = any(each.code not in texts for texts, names in right for name in names for each in found.get(name, ()))
+    return found if wrong else {}
+
+
+def _relevant(one: RetrievalSet) -> list[str]:
+    """Return the ids of the documents that are relevant to a query, sorted."""
+    return sorted({document for documents in one.relevant.values() for document in documents})
 
 
 def mine(
@@ -140,6 +188,7 @@ def mine(
     groups: Sequence[str] = ("sync",),
     similarity: Similarity | None = None,
     max_length: int | None = None,
+    say: Say = lambda _: None,
     progress: Progress | None = None,
 ) -> int:
     """Write each pair's mutants with their scores as Parquet, a block at a time, and return how many there are.
@@ -155,8 +204,8 @@ def mine(
         import pyarrow.parquet as pq  # keeps --help fast
     except ImportError:
         raise ConfigError("mine writes Parquet: pip install 'synctrain[parquet]'") from None
-    pairs = [pair for file in files for pair in data.read_pairs(file)]
-    made = mutants_of(pairs, rules, groups, progress=progress)
+    told: list[str] = []
+    pairs, made = read_mutated(files, rules, groups, mode="each", say=told.append, progress=progress)
     embed = encoders.embedder(encoders.load(model, max_length=max_length))
     text, number = pa.string(), pa.float32()
     names = {"id": text, "query": text, "code": text, "mutant": text, "rule": text, "score": number, "positive": number}
@@ -170,7 +219,31 @@ def mine(
         part.replace(output)
     finally:
         part.unlink(missing_ok=True)
+    for text in told:
+        say(text)
     return count
+
+
+def read_mutated(
+    files: Sequence[str],
+    rules: Sequence[str],
+    groups: Sequence[str],
+    *,
+    mode: Mode,
+    say: Say,
+    progress: Progress | None = None,
+) -> tuple[list[Pair], MutantStore]:
+    """Return the pairs of files and the mutants of their code, by all rules where none is given; say what is left out.
+
+    Raises ``ConfigError`` for an unknown rule or group, ``DataError`` for a file that cannot be read.
+    """
+    skipped = data.Skipped()
+    pairs = [pair for file in files for pair in data.read_pairs(file, skipped=skipped)]
+    made = mutants_of(pairs, rules, groups, mode=mode, progress=progress)
+    skipped.update(made.left_out)
+    if skipped:
+        say(f"left out: {skipped}")
+    return pairs, made
 
 
 def _scored(

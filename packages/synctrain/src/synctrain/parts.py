@@ -64,6 +64,16 @@ class Material:
         answers: NDArray[np.bool_] = (intent[:, None] == intent[None, :]) | (twin[:, None] == twin[None, :])
         return answers
 
+    def same_partner(self, pairs: Numbers, partners: Numbers) -> NDArray[np.bool_]:
+        """Return whose partner is no wrong answer to whose code, (n, n), true at i == j.
+
+        The partner of j is none to i where both pairs answer one question, and where it is the code of i, or of the
+        partner of i, formatting aside: code of one text may answer several questions.
+        """
+        mine, theirs = self.twin[pairs], self.twin[partners]
+        equal: NDArray[np.bool_] = (mine[:, None] == theirs[None, :]) | (theirs[:, None] == theirs[None, :])
+        return self.same(pairs) | equal
+
 
 @dataclass(frozen=True)
 class Parts:

@@ -68,6 +68,7 @@ class Embedded(NamedTuple):
     hard: Tensor  # (n,) bool: a mutant, not a soft negative
     same: Tensor  # (b, b) bool: the code of pair j answers query i too (same intent or same code); true at i == j
     partner: Tensor | None = None  # (b, d): other code of the intent, or the same code dropped out anew (CodeRetriever)
+    same_partner: Tensor | None = None  # (b, b) bool: partner j is no wrong answer to positive i; true at i == j
 
 
 class Loss(NamedTuple):

@@ -4,8 +4,9 @@ from synctrain.data.compare import fingerprint, normalised, normalised_query
 from synctrain.data.functions import Function, functions
 from synctrain.data.harvest import Harvest, Harvested, Limits, harvest
 from synctrain.data.pairs import read_pairs
-from synctrain.data.retrieval import digest, fewer, read_retrieval
+from synctrain.data.retrieval import digest, fewer, read_retrieval, read_retrievals, retrieval_folder
 from synctrain.data.rows import Skipped
+from synctrain.data.sources import Source, qualified, sources
 from synctrain.data.split import Split, retrieval_of, split, without_leaks
 from synctrain.data.trees import Module, modules, read_source
 from synctrain.data.uniform import write_pairs
@@ -17,6 +18,7 @@ __all__ = [
     "Limits",
     "Module",
     "Skipped",
+    "Source",
     "Split",
     "digest",
     "fewer",
@@ -26,10 +28,14 @@ __all__ = [
     "modules",
     "normalised",
     "normalised_query",
+    "qualified",
     "read_pairs",
     "read_retrieval",
+    "read_retrievals",
     "read_source",
+    "retrieval_folder",
     "retrieval_of",
+    "sources",
     "split",
     "without_leaks",
     "write_pairs",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
 from synctrain.data.rows import Row, Skipped, is_text, lines, rows
+from synctrain.data.sources import apart
 from synctrain.types import DataError, RetrievalSet
 
 DEFAULT = "test"
@@ -24,8 +26,9 @@ def read_retrieval(path: str | Path, split: str | None = None, *, skipped: Skipp
     a relevant document are kept; documents are kept all, for they are what a query has to be told from.
 
     Args:
-        path: The folder.
-        split: Which judgements; without, ``test`` where there are such, else the only ones.
+        path: The folder; or ``FOLDER/SPLIT``, where that is no folder itself.
+        split: Which judgements; without, those that the path says, else ``test`` where there are such, else the only
+            ones.
         skipped: Where to count the queries and judgements that are left out.
 
     Returns:
@@ -36,8 +39,8 @@ def read_retrieval(path: str | Path, split: str | None = None, *, skipped: Skipp
             query has a relevant document. The message names the file, the row and the cause.
     """
     skipped = Skipped() if skipped is None else skipped
-    folder = Path(path)
-    qrels = _qrels(folder, split)
+    folder = retrieval_folder(path)
+    qrels = _qrels(folder, split or (Path(path).name if folder != Path(path) else None))
     documents_file = _file(folder, "corpus")
     queries_file = _file(folder, f"queries_{qrels.stem}", "queries")
     documents, queries = _texts(documents_file), _texts(queries_file)
@@ -65,6 +68,28 @@ def read_retrieval(path: str | Path, split: str | None = None, *, skipped: Skipp
         documents=documents,
         relevant={key: frozenset(relevant[key]) for key in kept},
     )
+
+
+def read_retrievals(paths: Sequence[str | Path], *, skipped: Skipped | None = None) -> list[RetrievalSet]:
+    """Return several sets by names that differ: those of one name are called after the folders above them, too.
+
+    Raises:
+        DataError: As for ``read_retrieval``; or a set is named twice.
+    """
+    sets = [read_retrieval(path, skipped=skipped) for path in paths]
+    folders = [retrieval_folder(path).resolve() for path in paths]
+    for path, count in Counter(zip(folders, (one.name for one in sets), strict=True)).items():
+        if count > 1:
+            raise DataError(f"{path[0]}: the set {path[1]!r} is named twice")
+    names = apart([(one.name, folder.parent.parts[1:]) for one, folder in zip(sets, folders, strict=True)])
+    return [replace(one, name=name) for name, one in zip(names, sets, strict=True)]
+
+
+def retrieval_folder(path: str | Path) -> Path:
+    """Return the folder of a set: the path, or FOLDER of ``FOLDER/SPLIT`` where FOLDER has such judgements."""
+    place = Path(path)
+    is_split = not place.exists() and (place.parent / "qrels" / f"{place.name}.tsv").is_file()
+    return place.parent if is_split else place
 
 
 def fewer(one: RetrievalSet, most: int) -> RetrievalSet:

@@ -7,6 +7,9 @@ of c is a strong answer, which the paper does not report: it is a control here, 
 
 from __future__ import annotations
 
+import itertools
+import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -42,6 +45,31 @@ class Found:
     first: float  # d is the first
     first5: float  # d is among the first five
     first5_by_rule: Mapping[str, float]
+
+
+def combine(
+    rule: str, mutated: Sequence[tuple[str, str]], snippets: int = 100, combinations: int = 200, seed: int = 42
+) -> list[Analogy]:
+    """Return analogies of one rule: pairs of snippets, so many of all that there are (paper: 200 of C(100, 2)).
+
+    Args:
+        rule: Its name.
+        mutated: Different snippets, each with what the rule makes of it.
+        snippets: How many of them to take, at most, drawn by ``seed``.
+        combinations: How many pairs, at most, drawn by ``seed``.
+        seed: Of both draws, which other rules have no part in.
+    """
+    draw = random.Random(f"{seed} {rule}")
+    chosen = draw.sample(mutated, min(snippets, len(mutated)))
+    pairs = list(itertools.combinations(chosen, 2))
+    drawn = draw.sample(pairs, min(combinations, len(pairs)))
+    return [Analogy(a, b, c, d, rule) for (a, b), (c, d) in drawn]
+
+
+def released_ceiling(given: Sequence[Analogy]) -> float:
+    """Return the share that the first five can hold where equal d stand apart: of eight that are equal, five."""
+    copies = Counter(one.d for one in given)
+    return sum(min(5, count) for count in copies.values()) / len(given)
 
 
 def evaluate(

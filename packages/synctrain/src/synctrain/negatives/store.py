@@ -39,6 +39,14 @@ LAYOUT = {
 }
 COUNTS = ("pairs", "codes", "mutants", "dropped", "unparsable", "too_long", "failed", "died", "pairs_without")
 
+_REASONS = {
+    "unparsable": "snippets that do not parse",
+    "too_long": "snippets that are too long",
+    "failed": "snippets that a rule failed on",
+    "died": "snippets that ended the process which worked on them",
+    "dropped": "mutants that answer the question too",
+}
+
 _log = logging.getLogger(__name__)
 
 
@@ -64,6 +72,11 @@ class MutantStore:
         self._codes = [pair.code for pair in pairs]
         self._arrays = dict(arrays)
         self._text = np.ascontiguousarray(arrays["text"])
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """What gave no mutants, and which mutants are none, counted by reason."""
+        return {reason: self.counts[name] for name, reason in _REASONS.items() if self.counts[name]}
 
     def __len__(self) -> int:
         """Return the number of pairs."""

@@ -32,8 +32,9 @@ class Retriever:
         similarity: the measure.
         temperature: of ``contrast``.
         margin: of ``triplet``.
-        mask_same: leave out answers in other rows that answer this row too (``Embedded.same``); the released code
-            counts them as wrong.
+        mask_same: leave out answers in other rows that answer this row too (``Embedded.same``), and other rows'
+            partners that do, or that are the code or the partner of this row (``Embedded.same_partner``); the released
+            code counts them as wrong.
 
     Parts: ``bimodal`` and ``unimodal``, before their weights, each where its weight is not 0.
     """
@@ -73,7 +74,8 @@ class Retriever:
         if self.unimodal:
             if embedded.partner is None:
                 raise ValueError("CodeRetriever's unimodal loss needs a partner for each row; the batch has none")
-            parts["unimodal"] = self._part(embedded.positive, embedded.partner, embedded.same)
+            same = embedded.same if embedded.same_partner is None else embedded.same_partner
+            parts["unimodal"] = self._part(embedded.positive, embedded.partner, same)
         weights = {"bimodal": self.bimodal, "unimodal": self.unimodal}
         value = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
         return Loss(value, {name: part.detach() for name, part in parts.items()})
