@@ -29,7 +29,7 @@ OWN = "synctrain.json"  # in a saved folder: what no file of transformers or sen
 MODULES = ("Transformer", "Pooling", "Normalize")  # of sentence-transformers, that are understood
 ABOUT = ("pooling", "form", "max_length", "normalize", "flatten", "data_flow")
 PROBE = (11, 4, 3)  # tokens of the texts that packing is tried out with, beside one as long as texts may be
-PROBED = 512  # tokens of that one at most: the attention of a longer one would take a while
+PROBED = 512 - sum(PROBE)  # tokens of that one at most, which takes a while as it is; all of them share a row then
 WINDOWS = (
     "local_attention",
     "sliding_window",
@@ -211,10 +211,11 @@ class Transformer(nn.Module):
             return None
         training = self.training
         self.eval()
-        tokens = self._probe((*PROBE, min(longest, PROBED)))
+        short, long = self._probe(PROBE), self._probe([min(longest, PROBED)])
+        tokens = Ragged(*(torch.cat(parts) for parts in zip(short, long, strict=True)))
         try:
             with torch.no_grad():
-                plain = self(tokens)
+                plain = torch.cat([self(short), self(long)])  # apart, or the short ones would be padded a long way
                 for first in (0, self.pad + 1):
                     self.first_position = first
                     try:
