@@ -53,9 +53,13 @@ def test_question_ids_count_within_a_folder(tmp_path: Path) -> None:
 
 def test_an_equal_question_is_one_in_all_files(tmp_path: Path) -> None:
     one, other = (
-        [{"query": "How to sort?", "code": f"{name}.sort()"}, {"query": f"only {name}", "code": name}] for name in "xy"
+        write(
+            tmp_path / f"{name}.jsonl",
+            [{"query": "How to sort?", "code": f"{name}.sort()"}, {"query": f"only {name}", "code": name}],
+        )
+        for name in "xy"
     )
-    pairs = trained(write(tmp_path / "a.jsonl", one), write(tmp_path / "b.jsonl", other))
+    pairs = trained(one, other)
     assert [pair.intent for pair in pairs].count("how to sort") == 2
 
 

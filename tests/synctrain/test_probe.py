@@ -13,6 +13,7 @@ from synctrain.cli import main
 from synctrain.config import load
 from synctrain.data import read_pairs
 from synctrain.encoders import Bow, train_tokenizer
+from synctrain.evaluate import analogy
 from synctrain.evaluate.ranking import pair_scores
 from synctrain.types import Pair
 
@@ -106,7 +107,7 @@ def test_an_analogy_is_of_code_and_its_mutants_by_one_rule(
         seen.extend(given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(probe.analogy, "evaluate", evaluate)
+    monkeypatch.setattr(analogy, "evaluate", evaluate)
     with pytest.raises(KeyboardInterrupt):
         probe.analogies(str(model), [str(pairs_file)])
     codes = {pair.code for pair in read_pairs(pairs_file)}
