@@ -65,8 +65,8 @@ class Checker:
         """Find the cells of ``source``; none is compiled yet."""
         self.source = source
         self.cells = Cells(source)
-        self._sequences: dict[int, Sequence61] = {}
-        self._restructured: dict[tuple[int, tuple[int, int]], list[tuple[Cell, Sequence[Edit]]]] = {}
+        self._sequences: dict[int, Sequence61 | None] = {}
+        self._restructured: dict[int, dict[tuple[int, int] | None, list[tuple[Cell, Sequence[Edit]]]]] = {}
         self._combined: dict[tuple[Span, ...], list[list[tuple[Cell, str]]]] = {}
 
     def verdict(self, edits: Sequence[Edit], at: int = -1) -> str:
@@ -194,19 +194,28 @@ class Checker:
         region = self.cells.region(cell.start, cell.end)
         if region is None or region.original is None:
             return ""
-        sequence = self._sequences.get(region.start)
-        if sequence is None:
-            sequence = self._sequences[region.start] = Sequence61(region.program())
-        span, text = hull(edits), self.source.text
-        start = len(region.prefix) + len(text.cut(region.start, span.start))
-        key = sequence.changed(start, start + len(text.cut(*span)), words(text.splice(edits, *span)))
-        rivals = self._restructured.setdefault((region.start, key), [])
-        if any(other is not cell for other, _ in rivals):
+        key = self._key(region, edits)
+        rivals = self._restructured.setdefault(region.start, {})
+        near = rivals.get(key, []) + rivals.get(None, []) if key else [one for some in rivals.values() for one in some]
+        near = [(other, its) for other, its in near if other is not cell]
+        if near:
             program = region.program(edits)
-            if any(region.same_tree(program, region.program(its)) for other, its in rivals if other is not cell):
+            if any(region.same_tree(program, region.program(its)) for _, its in near):
                 return DUPLICATE
-        rivals.append((cell, edits))
+        rivals.setdefault(key, []).append((cell, edits))
         return ""
+
+    def _key(self, region: Cell, edits: Sequence[Edit]) -> tuple[int, int] | None:
+        """Return what programs of one tree have in common, None where nothing is known."""
+        if region.start not in self._sequences:
+            found = words(region.program())
+            self._sequences[region.start] = None if found is None else Sequence61(found)
+        sequence, span, text = self._sequences[region.start], hull(edits), self.source.text
+        new = words(text.splice(edits, *span))
+        if sequence is None or new is None:
+            return None
+        start = len(region.prefix) + len(text.cut(region.start, span.start))
+        return sequence.changed(start, start + len(text.cut(*span)), new)
 
     def _by_region(self, edits: Sequence[Edit]) -> list[tuple[Cell, list[Edit]]]:
         """Share out edits over the regions (or class headers) that hold them; to the whole text if one has none."""
