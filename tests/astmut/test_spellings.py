@@ -62,6 +62,7 @@ TEXTS = [
     "assert not (\nnot 1)\n",
     "y = x(x)(\nx)\n",
     f"f({LONG}, not (\nnot 1))\n",
+    f"f({LONG}, [lambda: 1, g(lambda: 1, (lambda:\n1))])\n",
     # Folding leaves a constant that is not equal to itself.
     "g(a+b, a + b, 1e999-1e999)\n",
     "g(a+b, a + b, (1e999-1e999, 1))\n",

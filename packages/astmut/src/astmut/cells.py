@@ -173,8 +173,9 @@ def outcome(code: CodeType) -> Outcome:
         kind = type(const)
         if kind is CodeType:
             inner = outcome(const)
-            consts.append(inner.outline)
             steps.append(inner.steps)
+            if inner.outline not in consts:  # equal functions are one constant where they stand on one line
+                consts.append(inner.outline)
         elif kind is int and "__firstlineno__" in code.co_names:  # the body of a class, which knows its line since 3.13
             steps.append(const)
         else:
