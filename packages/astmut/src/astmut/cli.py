@@ -387,8 +387,11 @@ class Run:
 
     def fill(self, work: Callable[[Item], Iterable[Row]], folder: str) -> None:
         """Write the results into a new folder."""
-        from astmut.files import Folder  # keeps --help fast
+        from astmut.files import Folder, folders  # keeps --help fast
+        from astmut.task import STDIN  # keeps --help fast
 
+        names = folders("stdin" if item.path == STDIN else item.path for item in self.items)
+        self.items = [item._replace(folder=name) for item, name in zip(self.items, names, strict=True)]
         with terminal.complaining(), closing(Folder(folder)) as output, closing(self.rows(work)) as rows:
             for row in rows:
                 output.add(*row)
