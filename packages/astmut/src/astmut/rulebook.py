@@ -56,6 +56,10 @@ class UnknownRuleError(LookupError):
     """A rule or group of this name does not exist; the message suggests the nearest that does."""
 
 
+class RuleError(Exception):
+    """A rule gave what is no change of the source; the message names the rule, the line and what is wrong."""
+
+
 class UnknownOptionError(LookupError):
     """A rule takes no option of this name; the message suggests one that it takes."""
 

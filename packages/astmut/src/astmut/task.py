@@ -11,6 +11,7 @@ from astmut import formats
 from astmut.engine import Mode, Stats
 from astmut.face import mutate, sites
 from astmut.model import Mutant
+from astmut.rulebook import RuleError
 from astmut.source import ParseError, Source
 from astmut.where import UnknownFunctionError
 
@@ -123,6 +124,8 @@ class Mutating:
                 yield from self._rendered(self._mutants(source, lines, stats), data, source, item)
             except UnknownFunctionError as error:
                 yield NoFunction(f"{formats.quoted(item.path)}: {error}")
+            except RuleError as error:
+                yield Failed(f"{formats.quoted(item.path)}: {error}")
         yield Counted(stats)
 
     def _mutants(self, source: Source, lines: Ranges, stats: Stats) -> Iterator[Mutant]:
@@ -190,6 +193,9 @@ class Listing:
             )
         except UnknownFunctionError as error:
             yield NoFunction(f"{formats.quoted(item.path)}: {error}")
+            return
+        except RuleError as error:
+            yield Failed(f"{formats.quoted(item.path)}: {error}")
             return
         for site in found:
             if self.form == "jsonl":

@@ -52,7 +52,11 @@ def wanted(source: Source, lines: Iterable[tuple[int, int]] = (), function: str 
 def _line_spans(source: Source, ranges: Iterable[tuple[int, int]]) -> Iterator[Span]:
     starts = [*source.text.line_starts(), len(source.text) + 1]
     last = len(starts) - 1
-    for a, b in ranges:
+    for pair in ranges:
+        try:
+            a, b = pair
+        except TypeError:
+            raise TypeError(f"lines are pairs of first and last line, such as [(1, 2)], not {pair!r}") from None
         first, behind = max(a, 1) - 1, min(b, last)
         if first < behind:
             yield Span(starts[first], starts[behind])
