@@ -295,6 +295,18 @@ def test_an_unknown_rule_is_an_error_with_a_suggestion() -> None:
     assert done.stderr == "astmut: no rule named 'flip-boleans'; did you mean 'flip-booleans'?\n"
 
 
+def test_a_plug_in_that_cannot_be_loaded_is_one_line(here: Path) -> None:
+    info = here / "plug-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plug\nVersion: 1.0\n", "utf-8")
+    (info / "entry_points.txt").write_text("[astmut.rules]\nmine = plug:mine\n", "utf-8")
+    (here / "plug.py").write_text("raise RuntimeError('broken,\\nall of it')\n", "utf-8")
+    path = os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")])
+    done = run("mutate", "-", "--max", 1, "--jobs", 2, stdin=b"x = True\n", PYTHONPATH=path)
+    assert done.returncode == 0
+    assert done.stderr == b"astmut: the rules of 'plug:mine' could not be loaded: RuntimeError: broken, all of it\n"
+
+
 def test_markdown_is_the_same_every_time() -> None:
     one, two = (run("rules", "--markdown", PYTHONHASHSEED=seed, LC_ALL="C") for seed in ("1", "2"))
     assert one.returncode == 0

@@ -30,6 +30,7 @@ UNCOMPILABLE_SOURCE = "source-does-not-compile"
 INVALID = "invalid-syntax"
 UNCHANGED = "same-tree"
 DUPLICATE = "duplicate"
+UNENCODABLE = "not-in-the-files-encoding"
 
 # A wrapped statement stands at a column that no line of a real file starts at, and `pass` follows in the same
 # column: a line that slips out of its brackets cannot pass for a statement of its own.

@@ -33,6 +33,7 @@ from astmut.cells import (
     NEEDS_WRAPPER,
     UNCHANGED,
     UNCOMPILABLE_SOURCE,
+    UNENCODABLE,
     Cell,
     Cells,
     Sequence61,
@@ -42,6 +43,8 @@ from astmut.model import Edit, Span, hull
 from astmut.source import Source
 
 LONG_STATEMENT = 300  # bytes; longer ones are judged by element or argument
+
+_UNIVERSAL = {"utf-8", "utf-8-sig"}
 
 # With one of these in it, the new text of an element could be two, or be something else inside brackets.
 _NOT_ALONE = re.compile(r"[,:*]|(?<![=!<>])=(?!=)|\b(?:for|lambda)\b")
@@ -65,6 +68,7 @@ class Checker:
         """Find the cells of ``source``; none is compiled yet."""
         self.source = source
         self.cells = Cells(source)
+        self._may_lack = source.coding not in _UNIVERSAL
         self._sequences: dict[int, Sequence61 | None] = {}
         self._restructured: dict[int, dict[tuple[int, int] | None, list[tuple[Cell, Sequence[Edit]]]]] = {}
         self._combined: dict[tuple[Span, ...], list[list[tuple[Cell, str]]]] = {}
@@ -76,6 +80,8 @@ class Checker:
         """
         if self.source.defect:
             return UNCOMPILABLE_SOURCE
+        if self._may_lack and not self._encodable(edits):
+            return UNENCODABLE
         reason = INVALID
         for cell in self._cells_around(edits, at):
             if cell.original is None:
@@ -95,6 +101,8 @@ class Checker:
         """
         if self.source.defect:
             return UNCOMPILABLE_SOURCE
+        if self._may_lack and not self._encodable(edits):
+            return UNENCODABLE
         changed: list[tuple[Cell, str]] = []
         for cell, inside in self._by_region(edits):
             program = cell.program(inside)
@@ -110,6 +118,14 @@ class Checker:
             return DUPLICATE
         siblings.append(changed)
         return ""
+
+    def _encodable(self, edits: Sequence[Edit]) -> bool:
+        """Whether the encoding of the source's file has all characters that edits bring in."""
+        try:
+            self.source.encode("".join(new for _, new in edits))
+        except UnicodeEncodeError:
+            return False
+        return True
 
     def _cells_around(self, edits: Sequence[Edit], at: int) -> Iterator[Cell]:
         """Yield the cells that hold all of ``edits`` and may judge them, from small to large."""

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import wraps
@@ -428,6 +429,11 @@ def _stats_table(stats: Stats) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _warn(message: Warning | str, *_: object) -> None:
+    """Say what Python would print together with a line of astmut's own source: a plug-in that cannot be loaded."""
+    terminal.say(f"astmut: {message}\n")
+
+
 def _terminate(_signal: int, _frame: object) -> NoReturn:
     """Leave in order, or the workers would live on."""
     terminal.abandon_output()
@@ -437,6 +443,7 @@ def _terminate(_signal: int, _frame: object) -> NoReturn:
 def main() -> None:
     """Run the command line: the program `astmut`."""
     signal.signal(signal.SIGTERM, _terminate)
+    warnings.showwarning = _warn
     try:
         status = commands.main(prog_name="astmut", standalone_mode=False)
     except click.Abort:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import libcst as cst
 
-from astmut.cells import INVALID
+from astmut.cells import INVALID, UNENCODABLE
 from astmut.check import Checker, quiet
 from astmut.model import NON_ASCII, Edit, Mutant, Site, Span
 from astmut.rulebook import ANNOTATION, FSTRING, PATTERN, Edits, Replacement, Rewrite, Rule, RuleError, RuleFunction
@@ -329,7 +329,7 @@ def together(source: Source, rules: Sequence[Rule], found: Found, stats: Stats, 
         if check:
             with quiet():
                 reason = checker.combined(edits)
-                if reason == INVALID:
+                if reason in {INVALID, UNENCODABLE}:
                     alone = Checker(source)
                     good = [wish for wish in mine if not alone.verdict(wish[0].edits, wish[1])]
                     if good and len(good) < len(mine):

@@ -192,7 +192,8 @@ def load_plugins() -> None:
         try:
             point.load()
         except Exception as error:  # noqa: BLE001, PERF203 - it is somebody else's code, and may raise anything
-            warnings.warn(f"the rules of {point.value!r} could not be loaded: {error}", RuntimeWarning, stacklevel=2)
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            warnings.warn(f"the rules of {point.value!r} could not be loaded: {reason}", RuntimeWarning, stacklevel=2)
 
 
 def choose(names: Iterable[str | Rule] | str | None = None, groups: Iterable[str] | str = ()) -> tuple[Rule, ...]:
