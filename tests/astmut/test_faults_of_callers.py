@@ -94,6 +94,6 @@ def test_arguments_that_mean_nothing() -> None:
         astmut.mutate(TEXT, count=-1)
     for face in (astmut.mutate, astmut.sites):
         with pytest.raises(TypeError, match="must be str, bytes or Source, not NoneType"):
-            face(None)  # type: ignore[operator]
+            face(None)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=r"lines are pairs .* not 1"):
-            face(TEXT, lines=(1, 2))  # type: ignore[operator]
+            face(TEXT, lines=(1, 2))  # type: ignore[arg-type]

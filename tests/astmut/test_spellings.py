@@ -8,7 +8,10 @@ from __future__ import annotations
 import ast
 import sys
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
+import libcst as cst
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
@@ -78,6 +81,25 @@ if sys.version_info >= (3, 12):
 @pytest.mark.parametrize("text", TEXTS)
 def test_no_mutant_is_another_spelling(text: str) -> None:
     hold(text)
+
+
+def reversed_call(node: cst.Call, source: astmut.Source) -> Iterator[Any]:
+    if len(node.args) == 2:
+        one, other = (source.code(arg.value) for arg in node.args)
+        yield {node: f"{source.code(node.func)}({other}, {one})"}
+
+
+@pytest.mark.parametrize(
+    "frame", ["x = g({0}, [{1}])\n", "def f():\n    x = g({0}, [{1}])\n", "x = g({1}, f(a, {0}))\n"]
+)
+def test_equal_changes_meet_though_one_is_judged_by_an_element(frame: str) -> None:
+    rules = [astmut.Rule(name, (), (cst.Call,), reversed_call) for name in ("a", "z")]
+    text = frame.format(LONG, "f(a, b)")
+    source = astmut.Source(text)
+    one, *_ = astmut.mutate(source, rules=[rules[0]])
+    assert [m.rule for m in astmut.mutate(source, rules=[*rules, "swap-arguments"]) if m.text == one.text] == ["a"]
+    trees = [tree(mutant.text) for mutant in astmut.mutate(source, rules=[*rules, "swap-arguments"])]
+    assert len(trees) == len(set(trees))
 
 
 SPELLINGS = [

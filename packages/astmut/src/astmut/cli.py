@@ -443,7 +443,7 @@ def _terminate(_signal: int, _frame: object) -> NoReturn:
 def main() -> None:
     """Run the command line: the program `astmut`."""
     signal.signal(signal.SIGTERM, _terminate)
-    warnings.showwarning = _warn
+    warnings.showwarning = _warn  # type: ignore[assignment] # it is told more than users want to know
     try:
         status = commands.main(prog_name="astmut", standalone_mode=False)
     except click.Abort:
