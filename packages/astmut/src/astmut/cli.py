@@ -157,8 +157,8 @@ def mutate(
 ) -> None:
     """Print mutants of Python files: each compiles, differs, and keeps all but its edits to the byte.
 
-    A folder means all its *.py files, - means standard input. `# astmut: skip` behind a statement, and
-    `# astmut: skip-file` anywhere, are honoured.
+    A folder means all its *.py files, - means standard input. `# astmut: skip` behind a statement or
+    block, and `# astmut: skip-file` anywhere, are honoured.
 
     \b
     astmut mutate shop.py --rule flip-comparators
