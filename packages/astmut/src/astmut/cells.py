@@ -59,9 +59,9 @@ _HOLDERS = {cst.Element, cst.DictElement, cst.Arg}
 # Strings with their prefixes and comments match without a group, so that they are no words; the first group is of
 # numbers, the second of names and keywords.
 _WORD_OR_NOT = re.compile(
-    r"""(?<!\w)[bBrRuUfFtT]{0,2}(?s:'{3}(?:\\.|.)*?'{3}|"{3}(?:\\.|.)*?"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")"""
+    r"""[bBrRuUfFtT]{0,2}(?s:'{3}(?:\\.|.)*?'{3}|"{3}(?:\\.|.)*?"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")"""
     r"""|\#[^\n\r]*"""
-    r"""|(?<!\w)(0[xX][\da-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d[\d_]*)?[jJ]?)|(\w+)"""
+    r"""|(0[xX][\da-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d[\d_]*)?[jJ]?)|(\w+)"""
 )
 # `else: if a: b` is the tree of `elif a: b`.
 _BRANCHES = frozenset({"if", "elif", "else"})
