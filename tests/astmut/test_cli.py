@@ -295,6 +295,18 @@ def test_an_unknown_rule_is_an_error_with_a_suggestion() -> None:
     assert done.stderr == "astmut: no rule named 'flip-boleans'; did you mean 'flip-booleans'?\n"
 
 
+def test_a_plug_in_that_cannot_be_loaded_is_one_line(here: Path) -> None:
+    info = here / "plug-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plug\nVersion: 1.0\n", "utf-8")
+    (info / "entry_points.txt").write_text("[astmut.rules]\nmine = plug:mine\n", "utf-8")
+    (here / "plug.py").write_text("raise RuntimeError('broken,\\nall of it')\n", "utf-8")
+    path = os.pathsep.join([str(here), os.environ.get("PYTHONPATH", "")])
+    done = run("mutate", "-", "--max", 1, "--jobs", 2, stdin=b"x = True\n", PYTHONPATH=path)
+    assert done.returncode == 0
+    assert done.stderr == b"astmut: the rules of 'plug:mine' could not be loaded: RuntimeError: broken, all of it\n"
+
+
 def test_markdown_is_the_same_every_time() -> None:
     one, two = (run("rules", "--markdown", PYTHONHASHSEED=seed, LC_ALL="C") for seed in ("1", "2"))
     assert one.returncode == 0
@@ -468,6 +480,26 @@ def test_output_keeps_the_path_of_files_elsewhere(shop: Path, tmp_path_factory: 
     assert Path(str(row["file"])).parent == shop.with_suffix("").relative_to(shop.anchor)
 
 
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_no_two_files_share_a_folder_of_the_output(here: Path, jobs: int) -> None:
+    for name in ("dup", "dup.py", "dup-2.py", "mutants.jsonl.py", "stdin.py", "src.py", "mutants.jsonl/a.py"):
+        path = here / "src" / name if name != "mutants.jsonl/a.py" else here / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x = True\n")
+    os.chdir(here / "src")
+    names = ["dup", "dup.py", "dup-2.py", "mutants.jsonl.py", "-", "stdin.py", "src.py"]
+    options = ("--output", "../out", "--rule", "flip-booleans", "--jobs", jobs)
+    done = call("mutate", *names, *options, stdin="x = True\n")
+    assert (done.exit_code, done.stderr) == (0, "")
+    index = rows((here / "out" / "mutants.jsonl").read_bytes())
+    parents = [Path(str(row["file"])).parent.as_posix() for row in index]
+    assert parents == ["dup", "dup-2", "dup-2-2", "mutants.jsonl-2", "stdin", "stdin-2", "src"]
+    assert all((here / "out" / str(row["file"])).read_bytes() == b"x = False\n" for row in index)
+    os.chdir(here)
+    assert call("mutate", "mutants.jsonl/a.py", "--output", "other").exit_code == 0
+    assert (here / "other" / "mutants.jsonl-2" / "a").is_dir()
+
+
 def test_output_never_overwrites(shop: Path) -> None:
     done = call("mutate", shop, "--output", shop.parent)
     assert (done.exit_code, done.stdout) == (2, "")
@@ -526,6 +558,16 @@ def test_only_lines_that_changed(repository: Path) -> None:
     assert places(".", "--diff-base", "HEAD~1") == changed
     assert places(".", "--diff-base", "HEAD") == []
     assert call("mutate", ".", "--diff-base", "HEAD").exit_code == 1
+
+
+def test_settings_of_git_change_nothing(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = places(".", "--diff-base", "HEAD")
+    git(repository, "config", "diff.interHunkContext", "5")
+    git(repository, "config", "diff.algorithm", "patience")
+    git(repository, "config", "diff.context", "4")
+    (repository / ".git" / "info" / "attributes").write_text("*.py -diff\n", "utf-8")
+    monkeypatch.setenv("GIT_DIFF_OPTS", "-u5")
+    assert places(".", "--diff-base", "HEAD") == expected
 
 
 def test_no_such_revision(repository: Path) -> None:

@@ -10,7 +10,9 @@ import textwrap
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import libcst as cst
 import pytest
 
 import astmut
@@ -473,3 +475,34 @@ def test_a_file_on_disk_of_5_mb_is_mutated(tmp_path: Path) -> None:
     path.write_text(LARGE["5 MB of functions"], "utf-8")
     mutants = list(astmut.mutate(path.read_bytes(), mode="sample", count=20))
     assert len(mutants) == 20
+
+
+# --- what the file's coding lacks -----------------------------------------------------------------
+
+
+def greek(node: cst.Call, source: astmut.Source) -> Iterator[Any]:
+    yield {node.func: "\xe9"}
+    if source.code(node.func) == "f":
+        yield {node.func: "\u03a9"}
+
+
+@pytest.mark.parametrize("mode", ["each", "sample", "together"])
+def test_no_mutant_is_outside_the_coding_of_its_file(mode: Any) -> None:
+    rule, stats = astmut.Rule("greek", (), (cst.Call,), greek), astmut.Stats()
+    source = astmut.Source(b"# coding: latin-1\nf(a)\ng(b)\n")
+    mutants = list(astmut.mutate(source, rules=[rule], mode=mode, stats=stats))
+    assert mutants
+    assert all(b"\xe9" in source.encode(mutant.text) for mutant in mutants)
+    assert stats.refused == ({} if mode == "together" else {("greek", "not-in-the-files-encoding"): 1})
+    utf8 = astmut.Source(b"f(a)\n")
+    assert len(list(astmut.mutate(utf8, rules=[rule]))) == 2
+
+
+def test_together_leaves_out_what_the_coding_lacks() -> None:
+    def rewrites(node: cst.Call, source: astmut.Source) -> Iterator[Any]:
+        yield {node.func: "\u03a9" if source.code(node.func) == "f" else "\xe9"}
+
+    rule = astmut.Rule("greek", (), (cst.Call,), rewrites)
+    source = astmut.Source(b"# coding: latin-1\nf(a)\ng(b)\n")
+    (mutant,) = astmut.mutate(source, rules=[rule], mode="together")
+    assert mutant.text == "# coding: latin-1\nf(a)\n\xe9(b)\n"

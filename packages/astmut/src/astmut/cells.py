@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import re
+import sys
+import tokenize
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -27,6 +30,7 @@ UNCOMPILABLE_SOURCE = "source-does-not-compile"
 INVALID = "invalid-syntax"
 UNCHANGED = "same-tree"
 DUPLICATE = "duplicate"
+UNENCODABLE = "not-in-the-files-encoding"
 
 # A wrapped statement stands at a column that no line of a real file starts at, and `pass` follows in the same
 # column: a line that slips out of its brackets cannot pass for a statement of its own.
@@ -41,6 +45,8 @@ _ONE_LINE_WILL_DO = re.compile(r"\b(?:await|yield|return)\b")
 _KEYWORDS_OF_HEADER = re.compile(r"(?:async\s+)?(?:if|elif|while|for|with|def|class)\b")
 _BLANK_OR_COMMENT = frozenset(" \t\f\n\r\v#\\")
 LINE_END = re.compile(r"[\r\n]")
+# No bracket, comma or string, which a program may have more or fewer of with the same tree.
+_ONE_TOKEN = re.compile(r"\w+|[-+*/%@<>=!&|^~]+|is[ \t]+not|not[ \t]+in")
 _FSTRING = re.compile(r"""[fFtT][rR]?["']""")
 
 _HEADERS = (cst.If, cst.While, cst.For, cst.With, cst.FunctionDef, cst.ClassDef)
@@ -50,24 +56,76 @@ _NOT_INTO = {cst.FormattedString, cst.TemplatedString}
 _HOLDERS = {cst.Element, cst.DictElement, cst.Arg}
 
 
-# Strings with their prefixes, comments and numbers match without the group, so that findall gives nothing for them.
+# Strings with their prefixes and comments match without a group, so that they are no words; the first group is of
+# numbers, the second of names and keywords.
 _WORD_OR_NOT = re.compile(
-    r"""(?<!\w)[bBrRuU]{0,2}(?:(?s:'{3}.*?'{3}|"{3}.*?"{3})|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")"""
-    r"""|\#[^\n\r]*|0[xX][\da-fA-F_]+|0[oObB][\d_]+|\d[\d_]*(?:[eE][-+]?\d[\d_]*)?[jJ]?|(\w+)"""
+    r"""[bBrRuUfFtT]{0,2}(?s:'{3}(?:\\.|.)*?'{3}|"{3}(?:\\.|.)*?"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")"""
+    r"""|\#[^\n\r]*"""
+    r"""|(0[xX][\da-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d[\d_]*)?[jJ]?)|(\w+)"""
 )
+# `else: if a: b` is the tree of `elif a: b`.
+_BRANCHES = frozenset({"if", "elif", "else"})
+_SHORT_NUMBER = 19  # digits
+_QUOTES_NEST = sys.version_info >= (3, 12)
 
 
-def words(program: str) -> list[str]:
-    """Return the names and keywords of a program in their order. Programs of one tree have the same.
+def words(program: str) -> list[tuple[int, str]] | None:
+    """Return the names, keywords and numbers of a program in their order, each with its offset.
 
-    Not so its numbers and strings, which can be written in many ways; nor is a name always written as Python reads it.
+    Programs of one tree have the same, since all that can be written in several ways is left out or brought into
+    one form. Different trees may have the same: this is a first look, never a proof. None where the program, which may
+    be any piece of one, cannot be read.
     """
-    return [_read(word) for word in _WORD_OR_NOT.findall(program) if word]
+    if _QUOTES_NEST and _FSTRING.search(program):
+        return _tokenized(program)
+    found = []
+    for match in _WORD_OR_NOT.finditer(program):
+        number, name = match.groups()
+        if name:
+            if name not in _BRANCHES:
+                found.append((match.start(), _read(name)))
+        elif number:
+            found.append((match.start(), _value(number)))
+    return found
+
+
+def _tokenized(program: str) -> list[tuple[int, str]] | None:
+    """Return the words of a program with f-strings, in which quotes may stand inside the same quotes."""
+    found = []
+    lines = io.StringIO(f"({program}", newline="")  # in brackets no indentation is wrong
+    starts = [-1]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    lines.seek(0)
+    inside = 0
+    try:
+        for token in tokenize.generate_tokens(lines.readline):
+            kind = tokenize.tok_name[token.type]
+            inside += kind.endswith("STRING_START") - kind.endswith("STRING_END")
+            if inside or kind not in {"NAME", "NUMBER"} or token.string in _BRANCHES:
+                continue
+            word = _read(token.string) if kind == "NAME" else _value(token.string)
+            found.append((starts[token.start[0] - 1] + token.start[1], word))
+    except (tokenize.TokenError, SyntaxError) as error:
+        if "EOF in multi-line" not in str(error):  # that bracket is never closed
+            return None
+    return found
 
 
 def _read(word: str) -> str:
     """Return a name as Python reads it: in normal form (PEP 3131)."""
     return word if word.isascii() else unicodedata.normalize("NFKC", word)
+
+
+def _value(number: str) -> str:
+    """Return a number as Python reads it, or what stands for it."""
+    if len(number) < _SHORT_NUMBER and number.isdecimal() and number[0] != "0":
+        return number
+    try:
+        value = ast.literal_eval(number)
+    except (SyntaxError, ValueError):  # a piece of a number
+        return number
+    return str(value) if type(value) is int and value < 10**_SHORT_NUMBER else f"{type(value).__name__} {hash(value)}"
 
 
 class Sequence61:
@@ -78,24 +136,21 @@ class Sequence61:
     MODULUS = (1 << 61) - 1
     BASE = 1_000_003
 
-    def __init__(self, text: str) -> None:
-        """Hash all words of ``text``."""
-        self.at: list[int] = []
+    def __init__(self, found: list[tuple[int, str]]) -> None:
+        """Hash all words of a text."""
+        self.at = [at for at, _ in found]
         self.sums = [0]
         self.powers = [1]
-        for match in _WORD_OR_NOT.finditer(text):
-            if match[1]:
-                self.at.append(match.start())
-                self.sums.append((self.sums[-1] * self.BASE + hash(_read(match[1]))) % self.MODULUS)
-        for _ in self.at:
+        for _, word in found:
+            self.sums.append((self.sums[-1] * self.BASE + hash(word)) % self.MODULUS)
             self.powers.append(self.powers[-1] * self.BASE % self.MODULUS)
 
-    def changed(self, start: int, end: int, new: list[str]) -> tuple[int, int]:
+    def changed(self, start: int, end: int, new: list[tuple[int, str]]) -> tuple[int, int]:
         """Return length and hash of the words with those between two offsets replaced by ``new``."""
         before, behind = bisect_left(self.at, start), bisect_left(self.at, end)
         rest = len(self.at) - behind
         total = self.sums[before]
-        for word in new:
+        for _, word in new:
             total = (total * self.BASE + hash(word)) % self.MODULUS
         tail = self.sums[-1] - self.sums[behind] * self.powers[rest]
         return before + len(new) + rest, (total * self.powers[rest] + tail) % self.MODULUS
@@ -119,12 +174,13 @@ def outcome(code: CodeType) -> Outcome:
         kind = type(const)
         if kind is CodeType:
             inner = outcome(const)
-            consts.append(inner.outline)
             steps.append(inner.steps)
+            if inner.outline not in consts:  # equal functions are one constant where they stand on one line
+                consts.append(inner.outline)
         elif kind is int and "__firstlineno__" in code.co_names:  # the body of a class, which knows its line since 3.13
             steps.append(const)
         else:
-            consts += (kind, const)
+            consts += (kind, _equal_to_itself(const) if kind in _MAY_HOLD_NAN else const)
     outline = (
         code.co_names,
         code.co_varnames,
@@ -137,6 +193,20 @@ def outcome(code: CodeType) -> Outcome:
         tuple(consts),
     )
     return Outcome(outline, tuple(steps))
+
+
+_MAY_HOLD_NAN = {float, complex, tuple, frozenset}
+
+
+def _equal_to_itself(const: object) -> object:
+    """Return a constant with its numbers as text: a NaN, which folding may leave, is not equal to itself."""
+    if isinstance(const, (float, complex)):
+        return repr(const)
+    if isinstance(const, tuple):
+        return tuple(map(_equal_to_itself, const))
+    if isinstance(const, frozenset):
+        return frozenset(map(_equal_to_itself, const))
+    return const
 
 
 class Seen(NamedTuple):
@@ -155,6 +225,7 @@ class Cell:
     """
 
     __slots__ = (
+        "_one_line",
         "_original",
         "_programs",
         "_seen",
@@ -175,6 +246,7 @@ class Cell:
         self.text, (self.start, self.end), self.prefix, self.suffix, self.flags = text, span, prefix, suffix, flags
         self.bare, self.nests, self.role = bare, False, ""
         self._original: Outcome | bool | None = False
+        self._one_line: bool | None = None
         self._seen: dict[tuple[Any, ...], list[Seen]] = {}
         self._trees: dict[str, bytes] = {}
         self._programs: set[str] = set()
@@ -229,16 +301,26 @@ class Cell:
 
     def same_tree(self, one: str, other: str) -> bool:
         """Whether two programs, made of this cell, have the same AST."""
-        if one == other:
-            return True
-        # An f-string may be broken over lines, and is no string to the words then.
-        unlike = _FSTRING.search(one) is None and words(one) != words(other)
-        return not unlike and self.tree(one) == self.tree(other)
+        return one == other or self.tree(one) == self.tree(other)
+
+    @property
+    def one_line(self) -> bool:
+        """Whether the piece stands on one line."""
+        if self._one_line is None:
+            self._one_line = self.bare or LINE_END.search(self.text.cut(self.start, self.end)) is None
+        return self._one_line
 
     def moves(self, edits: Sequence[Edit]) -> bool:
-        """Whether edits bring in or take away line ends."""
-        return not self.bare and any(
-            LINE_END.search(new) or LINE_END.search(self.text.cut(*span)) for span, new in edits
+        r"""Whether equal trees of this cell with ``edits``, and with others, may have nodes on different lines.
+
+        So they may where edits bring in or take away line ends, and in a piece of several lines where they do not put
+        one token in the place of one: ``not (\n not a)`` becomes ``not a`` in two ways.
+        """
+        if self.one_line:
+            return not self.bare and any(LINE_END.search(new) for _, new in edits)
+        return any(
+            _ONE_TOKEN.fullmatch(new) is None or _ONE_TOKEN.fullmatch(self.text.cut(*span)) is None
+            for span, new in edits
         )
 
     def unchanged(self, program: str, got: Outcome, *, moved: bool) -> bool:

@@ -25,6 +25,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from astmut.cells import (
     DUPLICATE,
@@ -33,6 +34,7 @@ from astmut.cells import (
     NEEDS_WRAPPER,
     UNCHANGED,
     UNCOMPILABLE_SOURCE,
+    UNENCODABLE,
     Cell,
     Cells,
     Sequence61,
@@ -42,6 +44,8 @@ from astmut.model import Edit, Span, hull
 from astmut.source import Source
 
 LONG_STATEMENT = 300  # bytes; longer ones are judged by element or argument
+
+_UNIVERSAL = {"utf-8", "utf-8-sig"}
 
 # With one of these in it, the new text of an element could be two, or be something else inside brackets.
 _NOT_ALONE = re.compile(r"[,:*]|(?<![=!<>])=(?!=)|\b(?:for|lambda)\b")
@@ -58,6 +62,9 @@ def quiet() -> Iterator[None]:
         yield
 
 
+Changes: TypeAlias = list[tuple[Cell, Sequence[Edit]]]
+
+
 class Checker:
     """Judges the mutants of one source, and remembers them: no two of those it accepts have the same tree."""
 
@@ -65,8 +72,9 @@ class Checker:
         """Find the cells of ``source``; none is compiled yet."""
         self.source = source
         self.cells = Cells(source)
-        self._sequences: dict[int, Sequence61] = {}
-        self._restructured: dict[tuple[int, tuple[int, int]], list[tuple[Cell, Sequence[Edit]]]] = {}
+        self._may_lack = source.coding not in _UNIVERSAL
+        self._sequences: dict[Cell, Sequence61 | None] = {}
+        self._accepted: dict[Cell, dict[tuple[int, int] | None, tuple[Changes, Changes]]] = {}
         self._combined: dict[tuple[Span, ...], list[list[tuple[Cell, str]]]] = {}
 
     def verdict(self, edits: Sequence[Edit], at: int = -1) -> str:
@@ -76,13 +84,15 @@ class Checker:
         """
         if self.source.defect:
             return UNCOMPILABLE_SOURCE
+        if self._may_lack and not self._encodable(edits):
+            return UNENCODABLE
         reason = INVALID
         for cell in self._cells_around(edits, at):
             if cell.original is None:
                 continue
             reason = cell.verdict(edits)
-            if not reason and (cell.nests or cell is self.cells.region(*hull(edits))):
-                reason = self._restructures(cell, edits)
+            if not reason and (within := self._shared(cell)) is not None:
+                reason = self._met_elsewhere(cell, edits, within)
             if reason in {"", DUPLICATE}:
                 return reason
         return reason
@@ -95,6 +105,8 @@ class Checker:
         """
         if self.source.defect:
             return UNCOMPILABLE_SOURCE
+        if self._may_lack and not self._encodable(edits):
+            return UNENCODABLE
         changed: list[tuple[Cell, str]] = []
         for cell, inside in self._by_region(edits):
             program = cell.program(inside)
@@ -110,6 +122,14 @@ class Checker:
             return DUPLICATE
         siblings.append(changed)
         return ""
+
+    def _encodable(self, edits: Sequence[Edit]) -> bool:
+        """Whether the encoding of the source's file has all characters that edits bring in."""
+        try:
+            self.source.encode("".join(new for _, new in edits))
+        except UnicodeEncodeError:
+            return False
+        return True
 
     def _cells_around(self, edits: Sequence[Edit], at: int) -> Iterator[Cell]:
         """Yield the cells that hold all of ``edits`` and may judge them, from small to large."""
@@ -185,28 +205,54 @@ class Checker:
             return False
         return not declared.isdisjoint(_WORD.findall(cell.program() + " ".join(new for _, new in edits)))
 
-    def _restructures(self, cell: Cell, edits: Sequence[Edit]) -> str:
-        """Compare a change of whole statements with those of statements around or inside it.
+    def _shared(self, cell: Cell) -> Cell | None:
+        """Return the cell in which a change of ``cell`` could be equal to one of another cell, if it could.
 
-        Two such changes give one tree only where they leave the same words in the region: what passes that cheap
-        test is compared as the region's trees. (``if a: if a: b`` becomes ``if a: b`` in two ways.)
+        That is the region for changes of whole statements (``if a: if a: b`` becomes ``if a: b`` in two ways), and a
+        long statement for those of its elements, since others may be judged by all of it.
         """
-        region = self.cells.region(cell.start, cell.end)
-        if region is None or region.original is None:
-            return ""
-        sequence = self._sequences.get(region.start)
-        if sequence is None:
-            sequence = self._sequences[region.start] = Sequence61(region.program())
-        span, text = hull(edits), self.source.text
-        start = len(region.prefix) + len(text.cut(region.start, span.start))
-        key = sequence.changed(start, start + len(text.cut(*span)), words(text.splice(edits, *span)))
-        rivals = self._restructured.setdefault((region.start, key), [])
-        if any(other is not cell for other, _ in rivals):
-            program = region.program(edits)
-            if any(region.same_tree(program, region.program(its)) for other, its in rivals if other is not cell):
+        start, end = cell.start, cell.end
+        region = self.cells.region(start, end)
+        if not cell.nests and cell is not region:
+            unit = self.cells.unit(start, end)
+            if unit is None or unit.end - unit.start <= LONG_STATEMENT:
+                return None
+            if region is None or region.span != unit.span:
+                return None if unit.original is None else unit
+        return None if region is None or region.original is None else region
+
+    def _met_elsewhere(self, cell: Cell, edits: Sequence[Edit], within: Cell) -> str:
+        """Compare a change with those that were judged in other cells of a larger one.
+
+        Two of them give one tree only where they leave the same words in the larger cell: what passes that cheap
+        test is compared as trees.
+        """
+        key = self._key(within, edits)
+        rivals = self._accepted.setdefault(within, {})
+        element = not cell.nests and cell.span != within.span
+        near: Changes = []
+        alike = rivals.values() if key is None else [rivals[one] for one in (key, None) if one in rivals]
+        for elements, others in alike:
+            near += others if element else [*elements, *others]  # a change of an element is none of another element
+        near = [(other, its) for other, its in near if other is not cell]
+        if near:
+            program = within.program(edits)
+            if any(within.same_tree(program, within.program(its)) for _, its in near):
                 return DUPLICATE
-        rivals.append((cell, edits))
+        rivals.setdefault(key, ([], []))[0 if element else 1].append((cell, edits))
         return ""
+
+    def _key(self, within: Cell, edits: Sequence[Edit]) -> tuple[int, int] | None:
+        """Return what programs of one tree have in common, None where nothing is known."""
+        if within not in self._sequences:
+            found = words(within.program())
+            self._sequences[within] = None if found is None else Sequence61(found)
+        sequence, span, text = self._sequences[within], hull(edits), self.source.text
+        new = words(text.splice(edits, *span))
+        if sequence is None or new is None:
+            return None
+        start = len(within.prefix) + len(text.cut(within.start, span.start))
+        return sequence.changed(start, start + len(text.cut(*span)), new)
 
     def _by_region(self, edits: Sequence[Edit]) -> list[tuple[Cell, list[Edit]]]:
         """Share out edits over the regions (or class headers) that hold them; to the whole text if one has none."""

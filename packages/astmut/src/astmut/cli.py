@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import wraps
@@ -156,8 +157,8 @@ def mutate(
 ) -> None:
     """Print mutants of Python files: each compiles, differs, and keeps all but its edits to the byte.
 
-    A folder means all its *.py files, - means standard input. `# astmut: skip` behind a statement, and
-    `# astmut: skip-file` anywhere, are honoured.
+    A folder means all its *.py files, - means standard input. `# astmut: skip` behind a statement or
+    block, and `# astmut: skip-file` anywhere, are honoured.
 
     \b
     astmut mutate shop.py --rule flip-comparators
@@ -387,8 +388,11 @@ class Run:
 
     def fill(self, work: Callable[[Item], Iterable[Row]], folder: str) -> None:
         """Write the results into a new folder."""
-        from astmut.files import Folder  # keeps --help fast
+        from astmut.files import Folder, folders  # keeps --help fast
+        from astmut.task import STDIN  # keeps --help fast
 
+        names = folders("stdin" if item.path == STDIN else item.path for item in self.items)
+        self.items = [item._replace(folder=name) for item, name in zip(self.items, names, strict=True)]
         with terminal.complaining(), closing(Folder(folder)) as output, closing(self.rows(work)) as rows:
             for row in rows:
                 output.add(*row)
@@ -425,6 +429,11 @@ def _stats_table(stats: Stats) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _warn(message: Warning | str, *_: object) -> None:
+    """Say what Python would print together with a line of astmut's own source: a plug-in that cannot be loaded."""
+    terminal.say(f"astmut: {message}\n")
+
+
 def _terminate(_signal: int, _frame: object) -> NoReturn:
     """Leave in order, or the workers would live on."""
     terminal.abandon_output()
@@ -434,6 +443,7 @@ def _terminate(_signal: int, _frame: object) -> NoReturn:
 def main() -> None:
     """Run the command line: the program `astmut`."""
     signal.signal(signal.SIGTERM, _terminate)
+    warnings.showwarning = _warn  # type: ignore[assignment] # it is told more than users want to know
     try:
         status = commands.main(prog_name="astmut", standalone_mode=False)
     except click.Abort:

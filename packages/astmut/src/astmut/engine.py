@@ -12,10 +12,10 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import libcst as cst
 
-from astmut.cells import INVALID
+from astmut.cells import INVALID, UNENCODABLE
 from astmut.check import Checker, quiet
 from astmut.model import NON_ASCII, Edit, Mutant, Site, Span
-from astmut.rulebook import ANNOTATION, FSTRING, PATTERN, Edits, Replacement, Rewrite, Rule, RuleFunction
+from astmut.rulebook import ANNOTATION, FSTRING, PATTERN, Edits, Replacement, Rewrite, Rule, RuleError, RuleFunction
 from astmut.source import Source, collector_off
 
 Mode: TypeAlias = Literal["each", "together", "sample"]
@@ -139,7 +139,10 @@ def _find(source: Source, asked: _Asked, wanted: Callable[[int, int], bool] | No
             if start < horizon and any(start < inside[context] for context in skip):
                 continue
             choice = 0
-            for rewrite in rewrites(node, source):
+            answer = rewrites(node, source)
+            if answer is None:
+                raise _wrong(rule, source, start, "it returned None, not an iterable")
+            for rewrite in answer:
                 if span is None:  # most nodes have no site, and many have several
                     span = _new(Span, (start, end))
                 sites.append(made(rule, node, span, choice, rewrite))
@@ -152,7 +155,7 @@ def _find(source: Source, asked: _Asked, wanted: Callable[[int, int], bool] | No
 
 def _site_maker(source: Source) -> _SiteMaker:
     """Return the function that makes sites of a source's rewrites: one closure, since it is called for each site."""
-    text, place, bytewise = source.text, source.place, source.text.bytewise
+    text, place, bytewise, size = source.text, source.place, source.text.bytewise, len(source.text)
 
     def made(rule: str, node: cst.CSTNode, whole: Span, choice: int, rewrite: Rewrite | Edits) -> Site:
         tags: tuple[str, ...] = ()
@@ -160,24 +163,45 @@ def _site_maker(source: Source) -> _SiteMaker:
         if type(rewrite) is Rewrite:
             wanted, tags, _ = rewrite
         edits = []
-        for key, new in wanted.items():  # type: ignore[union-attr]
-            span = whole if key is node else key if type(key) is Span else place(key)
-            if type(new) is not str:
-                new = "".join(  # noqa: PLW2901
-                    [part if isinstance(part, str) else text.cut(*source.outer(part)) for part in new]
-                )
-            start, end = span
-            if bytewise[start - 1 : start] in _JOINING or bytewise[end : end + 1] in _JOINING:
-                new = _apart(bytewise, start, end, new)  # noqa: PLW2901
-            edits.append(_new(Edit, (span, new)))
-        if len(edits) > 1:
+        try:
+            for key, new in wanted.items():  # type: ignore[union-attr]
+                span = whole if key is node else key if type(key) is Span else place(key)
+                if type(new) is not str:
+                    new = "".join(  # noqa: PLW2901
+                        [part if isinstance(part, str) else text.cut(*source.outer(part)) for part in new]
+                    )
+                start, end = span
+                if bytewise[start - 1 : start] in _JOINING or bytewise[end : end + 1] in _JOINING:
+                    new = _apart(bytewise, start, end, new)  # noqa: PLW2901
+                edits.append(_new(Edit, (span, new)))
             edits.sort()
-        first = edits[0][0][0]
+            first = at = edits[0][0][0]
+            for (start, end), _ in edits:
+                if not 0 <= at <= start <= end <= size:
+                    raise ValueError  # noqa: TRY301 - one place that says what is wrong
+                at = end
+        except (IndexError, KeyError, ValueError, AttributeError, TypeError) as error:
+            fault = next(fault for kind, fault in _FAULTS.items() if isinstance(error, kind))
+            raise _wrong(rule, source, whole[0], fault) from error
         if first > whole[0] and bytewise[whole[0]] == " ":
             whole = Span(first, whole[1])  # a comparison target begins with its blanks
         return _new(Site, (rule, whole, tuple(edits), choice, tags, text))
 
     return made
+
+
+_FAULTS: dict[type[Exception], str] = {
+    IndexError: "there are no edits in what it gave",
+    KeyError: "it names a node that is not in the source",
+    ValueError: "its edits overlap, or are not in the text",
+    AttributeError: "it gave no mapping from nodes or spans to texts",
+    TypeError: "it gave no mapping from nodes or spans to texts",
+}
+
+
+def _wrong(rule: str, source: Source, start: int, fault: str) -> RuleError:
+    """Return the error of a rule at the node that begins at byte ``start``."""
+    return RuleError(f"rule {rule!r}, line {source.text.position(start).line}: {fault}")
 
 
 def _together(rewrite: Rewrite | Edits) -> Edits:
@@ -305,7 +329,7 @@ def together(source: Source, rules: Sequence[Rule], found: Found, stats: Stats, 
         if check:
             with quiet():
                 reason = checker.combined(edits)
-                if reason == INVALID:
+                if reason in {INVALID, UNENCODABLE}:
                     alone = Checker(source)
                     good = [wish for wish in mine if not alone.verdict(wish[0].edits, wish[1])]
                     if good and len(good) < len(mine):

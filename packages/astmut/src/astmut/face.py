@@ -38,7 +38,7 @@ def sites(
     Nothing is checked yet: a few sites may turn out not to give a valid, changed, new program. See ``mutate`` for
     the parameters and the errors raised.
     """
-    source = text if isinstance(text, Source) else Source(text)
+    source = _source(text)
     chosen = configured(choose(rules, groups), options)
     return engine.find(source, chosen, wanted(source, lines, function)).sites
 
@@ -83,11 +83,15 @@ def mutate(
         ParseError: the text cannot be decoded or parsed.
         UnknownRuleError, UnknownFunctionError, UnknownOptionError: there is nothing of that name; the message suggests
             what there is.
-        ValueError: an unknown mode, or an option's value that its rule refuses.
+        ValueError: an unknown mode, a negative count, or an option's value that its rule refuses.
+        TypeError: ``text`` is no text, or ``lines`` are no pairs.
+        RuleError: a rule, of your own perhaps, gave what is no change of the text.
     """
     if mode not in MODES:
         raise ValueError(f"no mode named {mode!r}; there are: {', '.join(MODES)}")
-    source = text if isinstance(text, Source) else Source(text)
+    if count is not None and count < 0:
+        raise ValueError(f"count is {count}; there are no fewer than 0 mutants")
+    source = _source(text)
     chosen = configured(choose(rules, groups), options)
     found = engine.find(source, chosen, wanted(source, lines, function), together=mode == "together")
     stats = Stats() if stats is None else stats
@@ -101,6 +105,15 @@ def mutate(
             source, chosen, found, stats, seed=seed, count=10 if count is None else count, check=check
         )
     return islice(_reprinted(mutants) if unparse else mutants, count)
+
+
+def _source(text: object) -> Source:
+    """Return the source of a text, or the one given."""
+    if isinstance(text, Source):
+        return text
+    if isinstance(text, str | bytes):
+        return Source(text)
+    raise TypeError(f"the program must be str, bytes or Source, not {type(text).__name__}")
 
 
 def _reprinted(mutants: Iterable[Mutant]) -> Iterator[Mutant]:

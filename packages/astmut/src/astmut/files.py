@@ -8,6 +8,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from pathlib import Path, PurePath
 
 INDEX = "mutants.jsonl"
@@ -95,7 +96,10 @@ def _demand(target: Path, content: bytes, path: str) -> None:
 
 
 class Folder:
-    """A new folder of mutants: ``NAME/ID-RULE.py`` for each mutant of ``NAME.py``, and an index of them all."""
+    """A new folder of mutants: ``NAME/ID-RULE.py`` for each mutant of ``NAME.py``, and an index of them all.
+
+    Nothing in it is written twice.
+    """
 
     def __init__(self, path: str) -> None:
         """Make the folder. Raises ``OSError`` where it holds anything already: nothing is ever overwritten."""
@@ -113,8 +117,29 @@ class Folder:
         """Write one mutant and its line of the index."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        with path.open("xb") as file:
+            file.write(data)
         self._index.write(line)
+
+
+def folders(paths: Iterable[str]) -> list[str]:
+    """Return the folder, inside the output folder, for the mutants of each file, no two the same.
+
+    Where ``a`` and ``a.py``, or a file and the index, would share one, the later gets a number. Names that differ by
+    case alone count as the same, since some file systems hold them for that.
+    """
+    taken = {INDEX}
+    found = []
+    for path in paths:
+        first, *rest = mirrored(path).split("/")
+        if rest and first.casefold() == INDEX:
+            first += "-2"  # the index is no folder
+        name = "/".join([first, *rest])
+        numbered = (f"{name}-{number}" if number > 1 else name for number in count(1))
+        free = next(each for each in numbered if each.casefold() not in taken)
+        taken.add(free.casefold())
+        found.append(free)
+    return found
 
 
 def mirrored(path: str) -> str:

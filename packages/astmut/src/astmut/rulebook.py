@@ -56,6 +56,10 @@ class UnknownRuleError(LookupError):
     """A rule or group of this name does not exist; the message suggests the nearest that does."""
 
 
+class RuleError(Exception):
+    """A rule gave what is no change of the source; the message names the rule, the line and what is wrong."""
+
+
 class UnknownOptionError(LookupError):
     """A rule takes no option of this name; the message suggests one that it takes."""
 
@@ -188,7 +192,8 @@ def load_plugins() -> None:
         try:
             point.load()
         except Exception as error:  # noqa: BLE001, PERF203 - it is somebody else's code, and may raise anything
-            warnings.warn(f"the rules of {point.value!r} could not be loaded: {error}", RuntimeWarning, stacklevel=2)
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            warnings.warn(f"the rules of {point.value!r} could not be loaded: {reason}", RuntimeWarning, stacklevel=2)
 
 
 def choose(names: Iterable[str | Rule] | str | None = None, groups: Iterable[str] | str = ()) -> tuple[Rule, ...]:

@@ -12,6 +12,8 @@ Ranges = tuple[tuple[int, int], ...]
 
 _HUNK = re.compile(rb"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
 _PLAIN = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--ignore-submodules")
+# Whatever the user's settings and the repository's attributes say.
+_HUNKS = (*_PLAIN, "--text", "--unified=0", "--inter-hunk-context=0", "--diff-algorithm=myers", "--indent-heuristic")
 
 
 class GitError(Exception):
@@ -41,7 +43,7 @@ class Since:
         if name not in changed:
             return ()
         spec = b":(top,literal)" + name
-        return tuple(_added(git(root, *_PLAIN, "--unified=0", commit, "--", os.fsdecode(spec))))
+        return tuple(_added(git(root, *_HUNKS, commit, "--", os.fsdecode(spec))))
 
     def _root(self, file: Path) -> Path:
         folder = file.parent
@@ -78,6 +80,7 @@ def git(folder: Path, *arguments: str) -> bytes:
             ["git", "-C", str(folder), *arguments],  # noqa: S607 - the user's own git, wherever it is
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            env={name: value for name, value in os.environ.items() if name != "GIT_DIFF_OPTS"},  # it wins over options
             check=False,
         )
     except FileNotFoundError:

@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from astmut import formats
 from astmut.engine import Mode, Stats
 from astmut.face import mutate, sites
-from astmut.files import mirrored
 from astmut.model import Mutant
+from astmut.rulebook import RuleError
 from astmut.source import ParseError, Source
 from astmut.where import UnknownFunctionError
 
@@ -24,12 +24,14 @@ STDIN = "<stdin>"
 class Item(NamedTuple):
     """One file to work on; ``data`` where it is read already, ``changed`` where only some lines are asked for.
 
-    Lines that changed are counted as git does, by line feeds alone.
+    Lines that changed are counted as git does, by line feeds alone. ``folder`` is where in the output folder its
+    mutants go.
     """
 
     path: str
     data: bytes | None = None
     changed: Ranges | None = None
+    folder: str = ""
 
 
 class Printed(NamedTuple):
@@ -119,9 +121,11 @@ class Mutating:
             yield Noted(f"{formats.quoted(item.path)}: {message}")
         if lines is not None:
             try:
-                yield from self._rendered(self._mutants(source, lines, stats), data, source, item.path)
+                yield from self._rendered(self._mutants(source, lines, stats), data, source, item)
             except UnknownFunctionError as error:
                 yield NoFunction(f"{formats.quoted(item.path)}: {error}")
+            except RuleError as error:
+                yield Failed(f"{formats.quoted(item.path)}: {error}")
         yield Counted(stats)
 
     def _mutants(self, source: Source, lines: Ranges, stats: Stats) -> Iterator[Mutant]:
@@ -139,8 +143,9 @@ class Mutating:
             stats=stats,
         )
 
-    def _rendered(self, mutants: Iterable[Mutant], data: bytes, source: Source, path: str) -> Iterator[Row]:
+    def _rendered(self, mutants: Iterable[Mutant], data: bytes, source: Source, item: Item) -> Iterator[Row]:
         """Yield the mutants in the wanted form; on a terminal, that is in utf-8, whatever the file's coding."""
+        path = item.path
         lines = formats.Lines(source.text, mark=source.coding == formats.UTF8_WITH_MARK)
         coding = formats.UTF8 if self.terminal and self.form in {"diff", "source"} else source.coding
         for mutant in mutants:
@@ -156,8 +161,7 @@ class Mutating:
             elif self.form == "replacement":
                 yield Replacement(data, formats.source(mutant, coding))
             else:
-                folder = "stdin" if path == STDIN else mirrored(path)
-                name = f"{folder}/{mutant.id}-{mutant.rule}.py"
+                name = f"{item.folder}/{mutant.id}-{mutant.rule}.py"
                 row = {**formats.mutant_row(mutant, path, with_text=self.with_text), "file": name}
                 yield ToFile(name, formats.source(mutant, coding), formats.json_line(row))
 
@@ -189,6 +193,9 @@ class Listing:
             )
         except UnknownFunctionError as error:
             yield NoFunction(f"{formats.quoted(item.path)}: {error}")
+            return
+        except RuleError as error:
+            yield Failed(f"{formats.quoted(item.path)}: {error}")
             return
         for site in found:
             if self.form == "jsonl":

@@ -14,8 +14,10 @@ from rapidfuzz import process
 from astmut.model import Span
 from astmut.source import Source
 
-_SKIP = re.compile(r"#\s*astmut:\s*skip(?P<file>-file)?(?![\w-])")
-_STATEMENTS = (cst.BaseCompoundStatement, cst.SimpleStatementLine)
+# Other tools' remarks may stand before it in the same comment; what is quoted is talk of it.
+_SKIP = re.compile(r"""[#,;]\s*astmut:\s*skip(?P<file>-file)?(?![\w`'"-])""")
+_PARTS = (cst.Else, cst.ExceptHandler, cst.ExceptStarHandler, cst.Finally, cst.MatchCase)
+_STATEMENTS = (cst.BaseCompoundStatement, cst.SimpleStatementLine, *_PARTS)
 
 Wanted = Callable[[int, int], bool]
 
@@ -50,7 +52,11 @@ def wanted(source: Source, lines: Iterable[tuple[int, int]] = (), function: str 
 def _line_spans(source: Source, ranges: Iterable[tuple[int, int]]) -> Iterator[Span]:
     starts = [*source.text.line_starts(), len(source.text) + 1]
     last = len(starts) - 1
-    for a, b in ranges:
+    for pair in ranges:
+        try:
+            a, b = pair
+        except TypeError:
+            raise TypeError(f"lines are pairs of first and last line, such as [(1, 2)], not {pair!r}") from None
         first, behind = max(a, 1) - 1, min(b, last)
         if first < behind:
             yield Span(starts[first], starts[behind])
@@ -75,13 +81,14 @@ def skipped_spans(source: Source) -> list[Span]:
     """Return what skip comments leave out.
 
     ``# astmut: skip`` behind a statement means that statement; behind the header of a compound statement all of
-    it; on a line of its own the statement that follows. ``# astmut: skip-file`` means the whole text.
+    it; behind ``else``, ``except``, ``finally`` or ``case`` that block; on a line of its own the statement or block
+    that follows. ``# astmut: skip-file`` means the whole text.
     """
     if _SKIP.search(source.text.value) is None:
         return []
     spans: list[Span] = []
     for line, column, comment in _comments(source.text.value):
-        if (match := _SKIP.match(comment)) is None:
+        if (match := _SKIP.search(comment)) is None:
             continue
         if match["file"]:
             return [Span(0, len(source.text) + 1)]
@@ -100,7 +107,7 @@ def _comments(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _skipped_by(source: Source, line: int, *, alone: bool) -> Iterator[Span]:
-    """Yield the outermost statement that a skip comment on ``line`` speaks of."""
+    """Yield the outermost statement, or block of one, that a skip comment on ``line`` speaks of."""
     lines = source.text.line_starts()
     following: Span | None = None
     for at, node in enumerate(source.nodes):
@@ -113,14 +120,24 @@ def _skipped_by(source: Source, line: int, *, alone: bool) -> Iterator[Span]:
                 following = span
                 break
             continue
-        body = getattr(node, "body", None)
-        header = source.span(body).start - 1 if isinstance(body, cst.IndentedBlock) else source.ends[at]
-        last = bisect_right(lines, header) - isinstance(body, cst.IndentedBlock)
-        if first <= line <= max(first, last):
+        if first <= line <= max(first, _last_line_of_header(source, at, lines)):
             yield span
             return
     if following is not None:
         yield following
+
+
+def _last_line_of_header(source: Source, at: int, lines: list[int]) -> int:
+    """Return the line before the first line of a statement's block, the last line of a statement without one."""
+    node = source.nodes[at]
+    if isinstance(node, cst.Match):
+        return bisect_right(lines, source.span(node.cases[0]).start) - 1
+    body = getattr(node, "body", None)
+    if isinstance(body, cst.IndentedBlock):
+        return bisect_right(lines, source.span(body).start - 1) - 1
+    if isinstance(body, cst.SimpleStatementSuite):
+        return bisect_right(lines, source.span(body.body[-1]).end)
+    return bisect_right(lines, source.ends[at])
 
 
 def _statement_span(source: Source, node: cst.CSTNode) -> Span:

@@ -1,0 +1,99 @@
+"""Rules that give what is no change, and arguments that mean nothing: one clear error each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import libcst as cst
+import pytest
+from click.testing import CliRunner
+
+import astmut
+from astmut import cli
+from astmut.rulebook import RULES
+
+TEXT = "class A:\n    def g(self):\n        f(a, b)\n"
+
+
+def none(_node: cst.Call, _source: astmut.Source) -> None:
+    return None
+
+
+def empty(_node: cst.Call, _source: astmut.Source) -> Iterator[Any]:
+    yield {}
+
+
+def overlapping(node: cst.Call, _source: astmut.Source) -> Iterator[Any]:
+    yield {node: "x", node.func: "y"}
+
+
+def outside(_node: cst.Call, _source: astmut.Source) -> Iterator[Any]:
+    yield {astmut.Span(0, 1000): "x"}
+
+
+def reversed_span(_node: cst.Call, _source: astmut.Source) -> Iterator[Any]:
+    yield {astmut.Span(9, 5): "x"}
+
+
+def foreign(_node: cst.Call, _source: astmut.Source) -> Iterator[Any]:
+    yield {cst.Name("x"): "y"}
+
+
+def number(node: cst.Call, _source: astmut.Source) -> Iterator[Any]:
+    yield {node: 3}
+
+
+def text(_node: cst.Call, _source: astmut.Source) -> Iterator[Any]:
+    yield "x"
+
+
+FAULTS: list[tuple[Callable[..., Any], str]] = [
+    (none, "it returned None, not an iterable"),
+    (empty, "there are no edits in what it gave"),
+    (overlapping, "its edits overlap, or are not in the text"),
+    (outside, "its edits overlap, or are not in the text"),
+    (reversed_span, "its edits overlap, or are not in the text"),
+    (foreign, "it names a node that is not in the source"),
+    (number, "it gave no mapping from nodes or spans to texts"),
+    (text, "it gave no mapping from nodes or spans to texts"),
+]
+
+
+@pytest.mark.parametrize(("function", "fault"), FAULTS)
+@pytest.mark.parametrize("mode", ["each", "together", "sample"])
+def test_a_faulty_rule_is_named(function: Callable[..., Any], fault: str, mode: Any) -> None:
+    rule = astmut.Rule("my-rule", (), (cst.Call,), function)
+    with pytest.raises(astmut.RuleError) as caught:
+        list(astmut.mutate(TEXT, rules=[rule], mode=mode))
+    assert str(caught.value) == f"rule 'my-rule', line 3: {fault}"
+
+
+def test_edits_that_touch_are_disjoint() -> None:
+    def rewrites(node: cst.Call, source: astmut.Source) -> Iterator[Any]:
+        start, end = source.span(node.func)
+        yield {astmut.Span(start, start): "(", node.func: "g", astmut.Span(end, end): ")"}
+
+    (mutant,) = astmut.mutate("f(a)\n", rules=[astmut.Rule("my-rule", (), (cst.Call,), rewrites)])
+    assert mutant.text == "(g)(a)\n"
+
+
+@pytest.mark.parametrize("command", ["mutate", "sites"])
+def test_a_faulty_rule_costs_a_file(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RULES, "my-rule", astmut.Rule("my-rule", (), (cst.Call,), overlapping))
+    path = tmp_path / "a.py"
+    path.write_text(TEXT, "utf-8")
+    done = CliRunner().invoke(cli.commands, [command, str(path), "--rule", "my-rule"])
+    assert done.exit_code == 2
+    assert done.stderr == f"{path}: rule 'my-rule', line 3: its edits overlap, or are not in the text\n"
+
+
+def test_arguments_that_mean_nothing() -> None:
+    with pytest.raises(ValueError, match="count is -1"):
+        astmut.mutate(TEXT, count=-1)
+    for face in (astmut.mutate, astmut.sites):
+        with pytest.raises(TypeError, match="must be str, bytes or Source, not NoneType"):
+            face(None)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"lines are pairs .* not 1"):
+            face(TEXT, lines=(1, 2))  # type: ignore[arg-type]
