@@ -45,7 +45,7 @@ def test_every_preset_trains(runs: Runs, tmp_path: Path, preset: str) -> None:
     assert len(steps) == 8
     assert all(math.isfinite(line["loss"]) for line in steps)
     hard = sum(line["seen.hard"] for line in steps)
-    assert (hard > 0) == (preset in {"best", "disco", "hard", "random", "sync", "sync-fixed"})
+    assert (hard > 0) == (preset in {"best", "disco", "hard", "random", "scratch", "sync", "sync-fixed"})
     if preset == "dns":
         assert all(line["loss.found"] == 1.0 for line in steps)
     if preset == "coderetriever":
