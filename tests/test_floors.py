@@ -15,7 +15,7 @@ FLOORS = {
     " > check, scope, strings, substitutes > cells, rulebook, where, layout, formats, imports > surroundings > source"
     " > model, spans, library/*",
     "synctrain": "__main__ > cli > baselines, probe > train, measure > build, excerpt, loop, report > draw"
-    " > data/*, encoders/*, negatives/*, curriculum/*, objectives/*, evaluate/*, checkpoint, order, parts"
+    " > data/*, encoders/*, negatives/*, curriculum/*, objectives/*, evaluate/*, blend, checkpoint, order, parts"
     " > __init__, types, config, files, log",
 }
 # One idea a file, and none knows another: only the folder's __init__ may import them.
