@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import libcst as cst
 
-from astmut.model import Edit, Span, Text
+from astmut.model import Edit, Span, Text, hull
 from astmut.source import Source, deeply
 from astmut.surroundings import is_target
 
@@ -45,8 +45,11 @@ _ONE_LINE_WILL_DO = re.compile(r"\b(?:await|yield|return)\b")
 _KEYWORDS_OF_HEADER = re.compile(r"(?:async\s+)?(?:if|elif|while|for|with|def|class)\b")
 _BLANK_OR_COMMENT = frozenset(" \t\f\n\r\v#\\")
 LINE_END = re.compile(r"[\r\n]")
-# No bracket, comma or string, which a program may have more or fewer of with the same tree.
-_ONE_TOKEN = re.compile(r"\w+|[-+*/%@<>=!&|^~]+|is[ \t]+not|not[ \t]+in")
+# No parenthesis or comma, which a program may have more or fewer of with the same tree. Strings that stand side by side
+# are one, but that one begins where its first begins, whatever is in them.
+_ONE_TOKEN = re.compile(
+    r"""\w+|[-+*/%@<>=!&|^~]+|is[ \t]+not|not[ \t]+in|[\[\]{}]|[bBrRuU]{0,2}(?:'[^'\\\n\r]*'|"[^"\\\n\r]*")"""
+)
 _FSTRING = re.compile(r"""[fFtT][rR]?["']""")
 
 _HEADERS = (cst.If, cst.While, cst.For, cst.With, cst.FunctionDef, cst.ClassDef)
@@ -210,11 +213,12 @@ def _equal_to_itself(const: object) -> object:
 
 
 class Seen(NamedTuple):
-    """An accepted mutant of a cell."""
+    """An accepted mutant of a cell; ``edits`` are kept of pieces of several lines only."""
 
     program: str
     steps: tuple[Any, ...]
     moved: bool
+    edits: Sequence[Edit]
 
 
 class Cell:
@@ -229,6 +233,7 @@ class Cell:
         "_original",
         "_programs",
         "_seen",
+        "_sequence",
         "_trees",
         "bare",
         "end",
@@ -247,6 +252,7 @@ class Cell:
         self.bare, self.nests, self.role = bare, False, ""
         self._original: Outcome | bool | None = False
         self._one_line: bool | None = None
+        self._sequence: Sequence61 | bool | None = False
         self._seen: dict[tuple[Any, ...], list[Seen]] = {}
         self._trees: dict[str, bytes] = {}
         self._programs: set[str] = set()
@@ -323,12 +329,41 @@ class Cell:
             for span, new in edits
         )
 
-    def unchanged(self, program: str, got: Outcome, *, moved: bool) -> bool:
-        """Whether a program made of this cell has the tree of the original."""
+    def key(self, edits: Sequence[Edit] = ()) -> tuple[int, int] | None:
+        """Return what all programs of one tree that are made of this cell have in common, None where it is not known.
+
+        It costs no more than the words of the changed stretch, once those of the cell are known.
+        """
+        if self._sequence is False:
+            found = words(self.program())
+            self._sequence = None if found is None else Sequence61(found)
+        sequence = self._sequence
+        if not isinstance(sequence, Sequence61):
+            return None
+        if not edits:
+            return len(sequence.at), sequence.sums[-1]
+        start, end = hull(edits)
+        new = words(self.text.splice(edits, start, end))
+        if new is None:
+            return None
+        at = len(self.prefix) + len(self.text.cut(self.start, start))
+        return sequence.changed(at, at + len(self.text.cut(start, end)), new)
+
+    def unchanged(self, program: str, got: Outcome, edits: Sequence[Edit]) -> bool:
+        """Whether a program, made of this cell by ``edits``, has the tree of the original."""
         original = self.original
-        if original is None or got.outline != original.outline or (got.steps != original.steps and not moved):
+        if original is None or got.outline != original.outline:
+            return False
+        if got.steps != original.steps and not (self.moves(edits) and self._may_be_alike(edits, ())):
             return False
         return self.same_tree(program, self.program())
+
+    def _may_be_alike(self, one: Sequence[Edit], other: Sequence[Edit]) -> bool:
+        """Whether two changes may give one tree: a cheap look at the words, where lines keep code from telling."""
+        if self.one_line:
+            return True  # rare, and its trees are small
+        keys = {self.key(one), self.key(other)}
+        return len(keys) == 1 or None in keys
 
     def verdict(self, edits: Sequence[Edit]) -> str:
         """Return why the cell with ``edits`` is refused, or nothing; what is accepted is remembered."""
@@ -338,16 +373,16 @@ class Cell:
         got = self.compiled(program)
         if got is None:
             return INVALID
-        moved = self.moves(edits)
-        if self.unchanged(program, got, moved=moved):
+        if self.unchanged(program, got, edits):
             return UNCHANGED
         outline, steps = got
+        moved = self.moves(edits)
         twins = self._seen.setdefault(outline, [])
         for other in twins:
-            alike = moved or other.moved or steps == other.steps
+            alike = steps == other.steps or ((moved or other.moved) and self._may_be_alike(edits, other.edits))
             if alike and self.same_tree(program, other.program):
                 return DUPLICATE
-        twins.append(Seen(program, steps, moved))
+        twins.append(Seen(program, steps, moved, () if self.one_line else edits))
         self._programs.add(program)
         return ""
 

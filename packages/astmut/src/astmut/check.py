@@ -37,8 +37,6 @@ from astmut.cells import (
     UNENCODABLE,
     Cell,
     Cells,
-    Sequence61,
-    words,
 )
 from astmut.model import Edit, Span, hull
 from astmut.source import Source
@@ -73,7 +71,6 @@ class Checker:
         self.source = source
         self.cells = Cells(source)
         self._may_lack = source.coding not in _UNIVERSAL
-        self._sequences: dict[Cell, Sequence61 | None] = {}
         self._accepted: dict[Cell, dict[tuple[int, int] | None, tuple[Changes, Changes]]] = {}
         self._combined: dict[tuple[Span, ...], list[list[tuple[Cell, str]]]] = {}
 
@@ -113,7 +110,7 @@ class Checker:
             got = cell.compiled(program)
             if got is None:
                 return INVALID
-            if not cell.unchanged(program, got, moved=cell.moves(inside)):
+            if not cell.unchanged(program, got, inside):
                 changed.append((cell, program))
         if not changed:
             return UNCHANGED
@@ -227,7 +224,7 @@ class Checker:
         Two of them give one tree only where they leave the same words in the larger cell: what passes that cheap
         test is compared as trees.
         """
-        key = self._key(within, edits)
+        key = within.key(edits)
         rivals = self._accepted.setdefault(within, {})
         element = not cell.nests and cell.span != within.span
         near: Changes = []
@@ -241,18 +238,6 @@ class Checker:
                 return DUPLICATE
         rivals.setdefault(key, ([], []))[0 if element else 1].append((cell, edits))
         return ""
-
-    def _key(self, within: Cell, edits: Sequence[Edit]) -> tuple[int, int] | None:
-        """Return what programs of one tree have in common, None where nothing is known."""
-        if within not in self._sequences:
-            found = words(within.program())
-            self._sequences[within] = None if found is None else Sequence61(found)
-        sequence, span, text = self._sequences[within], hull(edits), self.source.text
-        new = words(text.splice(edits, *span))
-        if sequence is None or new is None:
-            return None
-        start = len(within.prefix) + len(text.cut(within.start, span.start))
-        return sequence.changed(start, start + len(text.cut(*span)), new)
 
     def _by_region(self, edits: Sequence[Edit]) -> list[tuple[Cell, list[Edit]]]:
         """Share out edits over the regions (or class headers) that hold them; to the whole text if one has none."""
