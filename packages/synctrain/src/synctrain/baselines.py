@@ -141,8 +141,6 @@ def plan(
         ConfigError, DataError: a row, a setting, a rule or a set is not there; a row or a set is named twice; a row
             would train on other pairs than the first, or for other steps.
     """
-    if not rows:
-        raise ConfigError("there is no row to train")
     skipped = data.Skipped()
     sets = data.read_retrievals(test_on, skipped=skipped)
     if skipped:
@@ -171,6 +169,8 @@ def plan(
     recipes = [recipe(name, config, say, progress) for name, config in configs.items()]
     if encoder not in encoders.SCRATCH:
         recipes.insert(0, zero_shot(encoder, load(None, (), common)))
+    if not recipes:
+        raise ConfigError("there is no row to train")
     probes = {distractors: measure.Distractors(() if distractors == ALL else (distractors,), (), mode, most)}
     if distractors != ALL:
         probes[f"not {distractors}"] = measure.Distractors((), (distractors,), mode, most)
@@ -242,8 +242,8 @@ def _never_hard(config: Config) -> bool:
 
 def _check_equal(rows: Mapping[str, Config]) -> None:
     """Refuse rows that differ in what a comparison keeps equal: pairs, steps, batches, validation."""
-    first, *others = rows
-    for name in others:
+    first = next(iter(rows), "")
+    for name in rows:
         for part, kept in _EQUAL.items():
             one, other = (asdict(getattr(rows[row], part)) for row in (first, name))
             for setting in kept or one:
