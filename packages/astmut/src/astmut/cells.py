@@ -212,6 +212,26 @@ def _equal_to_itself(const: object) -> object:
     return const
 
 
+def dump(tree: ast.AST) -> str:
+    """Return a text that two trees have in common where they are equal, positions aside.
+
+    As ``ast.dump``, but without recursion: on Python 3.12 no stack is deep enough for that on a long ``elif`` ladder.
+    """
+    lines: list[str] = []
+    left: list[Any] = [tree]
+    while left:
+        one = left.pop()
+        if isinstance(one, ast.AST):
+            lines.append(type(one).__name__)
+            left += [getattr(one, name, None) for name in reversed(one._fields)]
+        elif isinstance(one, list):
+            lines.append(str(len(one)))
+            left += reversed(one)
+        else:
+            lines.append(f"={one!r}")
+    return "\n".join(lines)
+
+
 class Seen(NamedTuple):
     """An accepted mutant of a cell; ``edits`` are kept of pieces of several lines only."""
 
@@ -296,14 +316,15 @@ class Cell:
         digest = self._trees.get(program)
         if digest is None:
             try:
-                dump = self._dump(program)
+                found = self._dump(program)
             except RecursionError:
-                dump = deeply(lambda: self._dump(program))
-            digest = self._trees[program] = hashlib.sha256(dump.encode("utf-8", "surrogatepass")).digest()
+                found = deeply(lambda: self._dump(program))
+            digest = self._trees[program] = hashlib.sha256(found.encode("utf-8", "surrogatepass")).digest()
         return digest
 
     def _dump(self, program: str) -> str:
-        return ast.dump(compile(program, "<tree>", "exec", self.flags | ast.PyCF_ONLY_AST, dont_inherit=True))
+        tree: ast.AST = compile(program, "<tree>", "exec", self.flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+        return dump(tree)
 
     def same_tree(self, one: str, other: str) -> bool:
         """Whether two programs, made of this cell, have the same AST."""
