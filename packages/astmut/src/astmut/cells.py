@@ -13,7 +13,6 @@ import io
 import re
 import sys
 import tokenize
-import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from types import CodeType
@@ -22,7 +21,7 @@ from typing import Any, NamedTuple
 import libcst as cst
 
 from astmut.model import Edit, Span, Text, hull
-from astmut.source import Source, deeply
+from astmut.source import Source, deeply, normal
 from astmut.surroundings import is_target
 
 # Reasons to refuse a mutant.
@@ -86,7 +85,7 @@ def words(program: str) -> list[tuple[int, str]] | None:
         number, name = match.groups()
         if name:
             if name not in _BRANCHES:
-                found.append((match.start(), _read(name)))
+                found.append((match.start(), normal(name)))
         elif number:
             found.append((match.start(), _value(number)))
     return found
@@ -107,17 +106,12 @@ def _tokenized(program: str) -> list[tuple[int, str]] | None:
             inside += kind.endswith("STRING_START") - kind.endswith("STRING_END")
             if inside or kind not in {"NAME", "NUMBER"} or token.string in _BRANCHES:
                 continue
-            word = _read(token.string) if kind == "NAME" else _value(token.string)
+            word = normal(token.string) if kind == "NAME" else _value(token.string)
             found.append((starts[token.start[0] - 1] + token.start[1], word))
     except (tokenize.TokenError, SyntaxError) as error:
         if "EOF in multi-line" not in str(error):  # that bracket is never closed
             return None
     return found
-
-
-def _read(word: str) -> str:
-    """Return a name as Python reads it: in normal form (PEP 3131)."""
-    return word if word.isascii() else unicodedata.normalize("NFKC", word)
 
 
 def _value(number: str) -> str:

@@ -79,10 +79,8 @@ class Checker:
 
         ``edits`` are disjoint and in order; ``at`` is the number of the node that they come from, if there is one.
         """
-        if self.source.defect:
-            return UNCOMPILABLE_SOURCE
-        if self._may_lack and not self._encodable(edits):
-            return UNENCODABLE
+        if refused := self._outright(edits):
+            return refused
         reason = INVALID
         for cell in self._cells_around(edits, at):
             if cell.original is None:
@@ -100,10 +98,8 @@ class Checker:
         Each region is judged by itself; two such mutants are equal where they change the same regions into equal
         trees.
         """
-        if self.source.defect:
-            return UNCOMPILABLE_SOURCE
-        if self._may_lack and not self._encodable(edits):
-            return UNENCODABLE
+        if refused := self._outright(edits):
+            return refused
         changed: list[tuple[Cell, str]] = []
         for cell, inside in self._by_region(edits):
             program = cell.program(inside)
@@ -120,13 +116,16 @@ class Checker:
         siblings.append(changed)
         return ""
 
-    def _encodable(self, edits: Sequence[Edit]) -> bool:
-        """Whether the encoding of the source's file has all characters that edits bring in."""
-        try:
-            self.source.encode("".join(new for _, new in edits))
-        except UnicodeEncodeError:
-            return False
-        return True
+    def _outright(self, edits: Sequence[Edit]) -> str:
+        """Return why no cell need be asked: the source does not compile, or its file's encoding lacks a character."""
+        if self.source.defect:
+            return UNCOMPILABLE_SOURCE
+        if self._may_lack:
+            try:
+                self.source.encode("".join(new for _, new in edits))
+            except UnicodeEncodeError:
+                return UNENCODABLE
+        return ""
 
     def _cells_around(self, edits: Sequence[Edit], at: int) -> Iterator[Cell]:
         """Yield the cells that hold all of ``edits`` and may judge them, from small to large."""

@@ -7,14 +7,13 @@ whole source. Relative imports bind names too; what they mean is not known. Name
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import libcst as cst
 
-from astmut.source import Source
+from astmut.source import Source, normal
 from astmut.surroundings import is_target
 
 # Types are compared, not asked for by isinstance, which for the classes of libcst is a Python function.
@@ -238,11 +237,6 @@ def imports(source: Source, others: frozenset[str] = frozenset()) -> Imports:
     if found is None:
         found = source.memo[key] = Imports(source, others)
     return found  # type: ignore[return-value]
-
-
-def normal(name: str) -> str:
-    """Return the form in which Python compares a name."""
-    return name if name.isascii() else unicodedata.normalize("NFKC", name)
 
 
 def path_of(node: cst.BaseExpression) -> list[str] | None:

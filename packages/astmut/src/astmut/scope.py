@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 
 import libcst as cst
 
-from astmut.imports import normal
-from astmut.source import Source
+from astmut.source import Source, normal
 from astmut.surroundings import is_target
 
 # Names that snippets use without importing them, and that are modules there. Written out, because

@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 import tokenize
+import unicodedata
 import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
@@ -258,6 +259,11 @@ def _may_be_deep(value: str) -> bool:
         return False
     links = sum(value.count(f"{link}\n") for link in _LINKS_BEFORE_LINE_END)
     return links > MANY_LINKS or len(_LINK.findall(value)) > MANY_LINKS
+
+
+def normal(name: str) -> str:
+    """Return a name as Python compares it: in normal form (PEP 3131)."""
+    return name if name.isascii() else unicodedata.normalize("NFKC", name)
 
 
 def deeply(work: Callable[[], T]) -> T:

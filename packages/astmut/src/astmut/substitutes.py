@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import libcst as cst
 
-from astmut.imports import Bound, Imports, Scope, imports, normal, path_of
+from astmut.imports import Bound, Imports, Scope, imports, path_of
 from astmut.library.index import Index, opened
-from astmut.source import Source
+from astmut.source import Source, normal
 
 if TYPE_CHECKING:
     from astmut.library.ranking import Places  # keeps --help fast
