@@ -15,6 +15,7 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, Roberta
 from synctrain import build, checkpoint, loop
 from synctrain.config import Config, load
 from synctrain.data import harvest, read_pairs, write_pairs
+from synctrain.encoders import Bow, train_tokenizer
 from synctrain.parts import Parts
 from synctrain.types import Pair
 
@@ -159,6 +160,15 @@ def saved(kind: Any, config: Any, tokenizer: Any, folder: Path) -> Path:
     model = kind(config)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory, real_pairs: list[Pair]) -> Path:
+    """An n-BOW that was never trained: random vectors of words still find the same words."""
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("model")
+    Bow(train_tokenizer([text for pair in real_pairs for text in (pair.query, pair.code)], 500), 64).save(folder)
     return folder
 
 

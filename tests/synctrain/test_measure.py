@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 from synctrain import encoders, measure
 from synctrain.cli import main
 from synctrain.data import read_pairs
-from synctrain.encoders import Bow, Transformer, train_tokenizer
-from synctrain.types import Pair, RetrievalSet
+from synctrain.encoders import Transformer
+from synctrain.types import RetrievalSet
 
 
 def cli(*arguments: object) -> Result:
@@ -35,15 +35,6 @@ def error_of(result: Result) -> str:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SYNCTRAIN_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, real_pairs: list[Pair]) -> Path:
-    """An n-BOW that was never trained: random vectors of words still find the same words."""
-    torch.manual_seed(1)
-    folder = tmp_path_factory.mktemp("model")
-    Bow(train_tokenizer([text for pair in real_pairs for text in (pair.query, pair.code)], 500), 64).save(folder)
-    return folder
 
 
 @pytest.fixture

@@ -5,14 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from click.testing import CliRunner, Result
 
 from synctrain import build, encoders, probe
 from synctrain.cli import main
 from synctrain.config import load
 from synctrain.data import read_pairs
-from synctrain.encoders import Bow, train_tokenizer
 from synctrain.evaluate import analogy
 from synctrain.evaluate.ranking import pair_scores
 from synctrain.types import Pair
@@ -25,14 +23,6 @@ def cli(*arguments: object) -> Result:
 @pytest.fixture(autouse=True)
 def own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SYNCTRAIN_CACHE", str(cache))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory, real_pairs: list[Pair]) -> Path:
-    torch.manual_seed(1)
-    folder = tmp_path_factory.mktemp("model")
-    Bow(train_tokenizer([text for pair in real_pairs for text in (pair.query, pair.code)], 500), 64).save(folder)
-    return folder
 
 
 def counted(model: Path, pairs: list[Pair], rule: str) -> list[int]:
@@ -112,13 +102,15 @@ def test_an_analogy_is_of_code_and_its_mutants_by_one_rule(
         probe.analogies(str(model), [str(pairs_file)])
     codes = {pair.code for pair in read_pairs(pairs_file)}
     assert len(seen) > 100
-    for one in seen[:: len(seen) // 20]:
+    chosen = seen[:: len(seen) // 20]
+    for one in chosen:
         assert {one.a, one.c} <= codes
         assert one.a != one.c
         assert min(len(one.a), len(one.c)) > 30
-        for code, mutant in ((one.a, one.b), (one.c, one.d)):
-            made = build.mutants_of([Pair("p", "", code, "p")], (one.rule,), mode="together")
-            assert made.candidates(0)[0].code == mutant
+    for rule in {one.rule for one in chosen}:  # workers start once a rule, not once a snippet
+        asked = [pair for one in chosen if one.rule == rule for pair in ((one.a, one.b), (one.c, one.d))]
+        made = build.mutants_of([Pair(code, "", code, code) for code, _ in asked], (rule,), mode="together")
+        assert [made.candidates(i)[0].code for i in range(len(asked))] == [mutant for _, mutant in asked]
 
 
 def test_what_cannot_be_asked(model: Path, pairs_file: Path, tmp_path: Path) -> None:

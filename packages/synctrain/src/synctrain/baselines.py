@@ -25,10 +25,8 @@ from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Once, Results, averages, evaluate
 from synctrain.evaluate.significance import Difference, compare
 from synctrain.negatives.mutants import Mode
-from synctrain.types import Embed, RetrievalSet, Similarity
+from synctrain.types import Embed, Progress, RetrievalSet, Say, Similarity, nothing
 
-Say = Callable[[str], None]
-Progress = Callable[[int, int], None]
 MEASURES = "measures.json"
 BM25, ZERO_SHOT = "BM25", "zero-shot"
 SIGNIFICANT = 0.05
@@ -217,7 +215,7 @@ def _steps(common: Config, settings: Sequence[str], say: Say) -> int:
     if optim.steps:
         return optim.steps
     passes = optim.epochs if any(one.partition("=")[0].strip() == "optim.epochs" for one in settings) else EPOCHS
-    pairs = len(build.read_sets(common, _nothing).train)
+    pairs = len(build.read_sets(common, nothing).train)
     steps = max(1, math.ceil(passes * pairs / (min(optim.batch, pairs) * optim.accumulation)))
     say(f"{steps:,} steps a run: {passes:g} passes over {pairs:,} pairs")
     return steps
@@ -252,10 +250,6 @@ def _check_equal(rows: Mapping[str, Config]) -> None:
                         f"{part}.{setting} is {one[setting]!r} for the row {first} and {other[setting]!r} for {name}: "
                         f"rows are compared at equal steps on equal pairs; give it to all with --set"
                     )
-
-
-def _nothing(_text: str) -> None:
-    """Say nothing: each run says it again."""
 
 
 def run(

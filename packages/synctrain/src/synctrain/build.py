@@ -21,11 +21,10 @@ from synctrain.negatives import MutantStore, draw_soft, make_mutants
 from synctrain.negatives.mutants import Library, Mode, recipe
 from synctrain.objectives import Contrast, Hardest, Pairwise, Retriever, Triplet
 from synctrain.parts import Material, Numbers, Parts, Pool
-from synctrain.types import Curriculum, DataError, Objective, Pair, RetrievalSet, Similarity
+from synctrain.types import Curriculum, DataError, Objective, Pair, RetrievalSet, Say, Similarity, nothing
 
 HARVEST = "harvest:"
 
-Say = Callable[[str], None]
 _SIMILARITY: dict[str, Similarity] = {"contrast": "cos", "pairwise": "dot"}  # neg_l2 for the others
 
 
@@ -117,7 +116,7 @@ def auto(say: Say) -> str:
 def is_scratch(config: Config) -> bool:
     """Say whether a run begins with a network that has learnt nothing."""
     name = config.encoder.name
-    return (auto(_nothing) if name == "auto" else name) in encoders.SCRATCH
+    return (auto(nothing) if name == "auto" else name) in encoders.SCRATCH
 
 
 def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
@@ -344,7 +343,3 @@ def _same(keys: Sequence[Any]) -> Numbers:
 def explained(left_out: Mapping[str, int]) -> str:
     """Return what was left out of the data, in words."""
     return "; ".join(f"{n:,} {reason}" for reason, n in sorted(left_out.items()) if n)
-
-
-def _nothing(_text: str) -> None:
-    """Say nothing."""

@@ -14,6 +14,15 @@ import click
 from synctrain import __version__
 
 SIMILARITIES = ["cos", "dot", "neg_l2"]
+SIMILARITY = click.option(
+    "--similarity", type=click.Choice(SIMILARITIES), help="The one that the model was trained for by default."
+)
+MAX_LENGTH = click.option(
+    "--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default."
+)
+OUTPUT = click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON."
+)
 MODE = click.option(
     "--mode",
     type=click.Choice(["together", "each"]),
@@ -93,10 +102,8 @@ def fit(
 @click.option("--data", "folders", multiple=True, required=True, help="A retrieval set (corpus, queries, qrels).")
 @click.option("--in-domain", multiple=True, help="Name of a set that the model was trained for.")
 @click.option("--convention", type=click.Choice(["standard", "paper_compat"]), default="standard", show_default=True)
-@click.option(
-    "--similarity", type=click.Choice(SIMILARITIES), help="The one that the model was trained for by default."
-)
-@click.option("--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default.")
+@SIMILARITY
+@MAX_LENGTH
 @click.option(
     "--distractors", multiple=True, metavar="NAME", help="Put mutants by this rule or group in the corpus, or by all."
 )
@@ -104,7 +111,7 @@ def fit(
 @MODE
 @click.option("--most", type=click.IntRange(1), help="Mutants of one document with --mode each, at most.")
 @click.option("--zero-shot", default=None, metavar="MODEL", help="Another model to measure beside it.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON.")
+@OUTPUT
 def evaluate(
     model: str,
     folders: tuple[str, ...],
@@ -228,10 +235,8 @@ def baselines(
 @click.option("--data", "files", multiple=True, required=True, help="Pairs: a file, a folder, hf:NAME.")
 @click.option("--rule", "rules", multiple=True, help="A rule of astmut.")
 @click.option("--group", "groups", multiple=True, help="A group of rules; sync where neither is given.")
-@click.option(
-    "--similarity", type=click.Choice(SIMILARITIES), help="The one that the model was trained for by default."
-)
-@click.option("--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default.")
+@SIMILARITY
+@MAX_LENGTH
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A Parquet file.")
 def mine(
     model: str,
@@ -268,11 +273,9 @@ def mine(
 @click.option("--top", type=click.IntRange(1), default=12, show_default=True, help="Rules to select.")
 @click.option("--at-least", type=click.IntRange(1), default=10, show_default=True, help="Triplets of a rule to select.")
 @MODE
-@click.option(
-    "--similarity", type=click.Choice(SIMILARITIES), help="The one that the model was trained for by default."
-)
-@click.option("--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON.")
+@SIMILARITY
+@MAX_LENGTH
+@OUTPUT
 def difficulty(
     model: str,
     files: tuple[str, ...],
@@ -320,8 +323,8 @@ def difficulty(
 @click.option("--snippets", type=click.IntRange(2), default=100, show_default=True, help="Of a rule, at most.")
 @click.option("--combinations", type=click.IntRange(1), default=200, show_default=True, help="Of a rule, at most.")
 @click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
-@click.option("--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON.")
+@MAX_LENGTH
+@OUTPUT
 def analogies(
     model: str,
     files: tuple[str, ...],
@@ -388,10 +391,8 @@ def harvest(targets: tuple[str, ...], output: Path, tests: bool) -> None:
 @click.argument("tree")
 @click.argument("query")
 @click.option("-k", "count", type=click.IntRange(1), default=5, show_default=True, help="Answers.")
-@click.option(
-    "--similarity", type=click.Choice(SIMILARITIES), help="The one that the model was trained for by default."
-)
-@click.option("--max-length", type=click.IntRange(8), help="Tokens of a text, at most; as in training by default.")
+@SIMILARITY
+@MAX_LENGTH
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def search(model: str, tree: str, query: str, count: int, similarity: Any, max_length: int | None, form: str) -> None:
     """Find the functions of TREE (a folder, a package, or `stdlib`) that answer QUERY best.

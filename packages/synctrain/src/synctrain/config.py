@@ -230,7 +230,7 @@ def load(preset: str | None = None, files: Iterable[Path] = (), settings: Iterab
     for name in [preset] if preset is not None else named[-1:]:
         known = presets()
         if name not in known:
-            raise ConfigError(f"no preset named {name!r}{_near(str(name), known)}")
+            raise ConfigError(f"no preset named {name!r}{near(str(name), known)}")
         _merge(tree, tomllib.loads(known[name]))
     for other in trees:
         _merge(tree, other)
@@ -302,13 +302,14 @@ def _explained(error: Any) -> str:
         at: Any = Config
         for part in path[:-1]:
             at = get_type_hints(at)[part]
-        return f"no setting named {name!r}{_near(path[-1], [one.name for one in fields(at)], path[:-1])}"
+        return f"no setting named {name!r}{near(path[-1], [one.name for one in fields(at)], path[:-1])}"
     return f"{name} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
 
 
-def _near(name: str, known: Iterable[str], inside: Iterable[str] = ()) -> str:
+def near(name: str, known: Iterable[str], inside: Iterable[str] = ()) -> str:
+    """Return what to say of a name that is not known: the nearest that is, or all of them."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean {'.'.join([*inside, near[0]])!r}?"
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if found:
+        return f"; did you mean {'.'.join([*inside, found[0]])!r}?"
     return f"; there are: {', '.join(sorted(names))}"

@@ -26,7 +26,7 @@ from synctrain.negatives import Partners
 from synctrain.objectives import outcome, right
 from synctrain.order import Order
 from synctrain.parts import Material, Numbers, Parts
-from synctrain.types import Embedded, Similarity
+from synctrain.types import Embedded, Similarity, nothing
 
 
 class TrainingError(RuntimeError):
@@ -91,7 +91,7 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
     best: tuple[float, ...] = ()
     first, best_step = 0, -1
     if resume:
-        found = checkpoint.load(out / "checkpoints", _warn if main else _nothing)
+        found = checkpoint.load(out / "checkpoints", _warn if main else nothing)
         if found is not None:
             if found.state["run"] != run:
                 was = ", ".join(f"{number} {name}" for name, number in found.state["run"].items())
@@ -284,10 +284,6 @@ def _broken(step: int, rows: str, out: Path) -> str:
 
 def _warn(text: str) -> None:
     sys.stderr.write(f"{text}\n")
-
-
-def _nothing(_text: str) -> None:
-    """Say nothing: the first process speaks for all."""
 
 
 @contextmanager

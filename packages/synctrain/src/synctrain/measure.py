@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from synctrain import data, encoders
 from synctrain.build import cache_folder, mutants_of, named_rules
-from synctrain.config import ConfigError
+from synctrain.config import ConfigError, near
 from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Once, Results, evaluate
 from synctrain.evaluate.search import Entry, Hit, Index
 from synctrain.negatives import MutantStore
 from synctrain.negatives.mutants import Mode
-from synctrain.types import Candidate, DataError, Embed, Pair, RetrievalSet, Similarity
+from synctrain.types import Candidate, DataError, Embed, Pair, Progress, RetrievalSet, Say, Similarity, nothing
 
-Progress = Callable[[int, int], None]
-Say = Callable[[str], None]
 BLOCK = 512  # pairs whose mutants are scored and written together
 
 
@@ -59,7 +56,7 @@ def measure(
     max_length: int | None = None,
     distractors: Distractors | None = None,
     in_domain: Sequence[str] = (),
-    say: Say = lambda _: None,
+    say: Say = nothing,
     progress: Progress | None = None,
 ) -> Measured:
     """Measure models on retrieval sets.
@@ -87,7 +84,7 @@ def measure(
     mutated = beside(sets, distractors, say=say, progress=progress) if distractors else {}
     if distractors and not any(mutated.values()):
         raise DataError(f"{', '.join(folders)}: no relevant document has a mutant by these rules")
-    near: dict[str, str] = {}
+    similarities: dict[str, str] = {}
     results: dict[str, Results] = {}
     among: dict[str, dict[str, mutants.Among]] = {}
     for row, name in models.items():
@@ -96,7 +93,7 @@ def measure(
             continue
         embed = Once(encoders.embedder(encoders.load(name, max_length=max_length)))
         by = similarity or encoders.similarity_of(name)
-        near[row] = by
+        similarities[row] = by
         try:
             results[row] = evaluate(embed, sets, by)
             if distractors:
@@ -107,7 +104,7 @@ def measure(
             if isinstance(error, DataError):
                 raise
             raise encoders.ModelError(f"{name}: {error}") from None
-    return Measured(results, among, near)
+    return Measured(results, among, similarities)
 
 
 def check_names(names: Sequence[str], sets: Sequence[RetrievalSet]) -> None:
@@ -115,9 +112,7 @@ def check_names(names: Sequence[str], sets: Sequence[RetrievalSet]) -> None:
     known = [one.name for one in sets]
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-            raise ConfigError(f"no test set is named {name!r}; {hint}")
+            raise ConfigError(f"no test set is named {name!r}{near(name, known)}")
 
 
 @dataclass(frozen=True)
@@ -188,7 +183,7 @@ def mine(
     groups: Sequence[str] = ("sync",),
     similarity: Similarity | None = None,
     max_length: int | None = None,
-    say: Say = lambda _: None,
+    say: Say = nothing,
     progress: Progress | None = None,
 ) -> int:
     """Write each pair's mutants with their scores as Parquet, a block at a time, and return how many there are.
@@ -272,7 +267,7 @@ def search(
     *,
     similarity: Similarity | None = None,
     max_length: int | None = None,
-    say: Callable[[str], None] = lambda _: None,
+    say: Say = nothing,
 ) -> list[Hit]:
     """Return the functions of a source tree that answer a question best. The vectors of the tree are kept.
 

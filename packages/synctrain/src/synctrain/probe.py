@@ -16,9 +16,9 @@ from synctrain import encoders
 from synctrain.evaluate import analogy, mutants
 from synctrain.evaluate.analogy import Analogy, Found, Question
 from synctrain.evaluate.retrieval import Once
-from synctrain.measure import Progress, Say, read_mutated
+from synctrain.measure import read_mutated
 from synctrain.negatives.mutants import Mode
-from synctrain.types import DataError, Embed, Similarity
+from synctrain.types import DataError, Embed, Progress, Say, Similarity, nothing
 
 DISTANCES: tuple[Similarity, ...] = ("cos", "neg_l2")  # the paper reports both
 _SHOWN: Mapping[Similarity, str] = {"cos": "cosine", "neg_l2": "distance", "dot": "dot"}
@@ -68,7 +68,7 @@ def difficulty(
     at_least: int = 10,
     similarity: Similarity | None = None,
     max_length: int | None = None,
-    say: Say = lambda _: None,
+    say: Say = nothing,
     progress: Progress | None = None,
 ) -> Difficulty:
     """Measure how often a model tells pairs' code from its mutants, by rule (specification, "rule difficulty").
@@ -154,7 +154,7 @@ def analogies(
     combinations: int = 200,
     seed: int = 42,
     max_length: int | None = None,
-    say: Say = lambda _: None,
+    say: Say = nothing,
     progress: Progress | None = None,
 ) -> Analogies:
     """Ask a model analogies of code (paper, appendix D.4): a and b, c and d are code and its mutant by one rule.

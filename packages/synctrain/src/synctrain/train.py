@@ -20,9 +20,8 @@ from synctrain.evaluate import bm25
 from synctrain.evaluate.retrieval import Results, evaluate
 from synctrain.loop import Ended, fit
 from synctrain.parts import Parts
+from synctrain.types import Progress, Say, nothing
 
-Say = Callable[[str], None]
-Progress = Callable[[int, int], None]
 SETTINGS, DATA, BEFORE, REPORT, MODEL = "config.json", "data.json", "before.json", "report.json", "model"
 HELD_OUT = "held out"
 NOISE = 0.001  # a measure that falls by less has not fallen
@@ -113,7 +112,7 @@ def prepare(config: Config, out: Path, *, resume: bool, say: Say, progress: Prog
     main = state.is_main_process
     _may_begin(config, out, resume=resume)
     state.wait_for_everyone()
-    tell = say if main else _nothing
+    tell = say if main else nothing
     sets = build.read_sets(config, tell)
     left_out = build.explained(sets.left_out)
     if left_out:
@@ -205,7 +204,3 @@ def _verdict(before: dict[str, Any], after: dict[str, Any]) -> str:
     if len(worse) == len(changes):
         return f"WORSE than before training: MRR {shown}; the model that you began with is the better one"
     return f"mixed, and worse on {', '.join(worse)}: MRR {shown}"
-
-
-def _nothing(_text: str) -> None:
-    """Say nothing."""

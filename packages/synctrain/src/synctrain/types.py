@@ -14,6 +14,13 @@ KINDS: tuple[Kind, ...] = ("query", "code")
 Similarity: TypeAlias = Literal["dot", "cos", "neg_l2"]
 # (texts, kind) -> their vectors, (n, dimension) float32 on the CPU: all that an evaluation knows of a model.
 Embed: TypeAlias = Callable[[Sequence[str], Kind], Tensor]
+# What tells the user something, and what is called with (done, all).
+Say: TypeAlias = Callable[[str], None]
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+def nothing(_text: str) -> None:
+    """Say nothing: stands for a ``Say`` where nobody listens, or another process or run speaks."""
 
 
 class DataError(ValueError):
