@@ -3,6 +3,9 @@
 import gzip
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,3 +99,14 @@ def test_the_row_of_the_data_sets(
     assert (row.queries, row.documents, row.relevant) == sizes
     assert 100 * row.measures["standard"]["mrr"] == pytest.approx(mrr, abs=0.05)
     assert 100 * row.measures["paper_compat"]["lrap"] == pytest.approx(lrap, abs=0.05)
+
+
+def test_jax_is_left_asleep(tmp_path: Path) -> None:
+    """Awake, it would take most of the memory of a GPU that a model needs."""
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax" / "__init__.py").write_text("print('awake')\n")
+    (tmp_path / "jax" / "lax.py").write_text("")
+    code = "from synctrain.evaluate.bm25 import BM25; print(BM25(['a'], ['a b']).rows(0, 1).shape); import jax"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["torch.Size([1, 1])", "awake"]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any
 
-import bm25s
 import torch
 from torch import Tensor
 
@@ -32,6 +32,19 @@ def words(text: str) -> list[str]:
     return [word.lower() for run in _RUN.findall(text) for word in _WORD.findall(run)]
 
 
+def _bm25s() -> Any:
+    """Return the library, kept from JAX: it would wake it up, which takes three quarters of a GPU's memory at once."""
+    asleep = "jax" not in sys.modules
+    if asleep:
+        sys.modules["jax"] = None  # type: ignore[assignment] # so that importing it fails
+    try:
+        import bm25s
+    finally:
+        if asleep:
+            del sys.modules["jax"]
+    return bm25s
+
+
 class BM25:
     """Scores of queries against documents by BM25 with Lucene's idf, as `ranking.Scores`.
 
@@ -45,7 +58,7 @@ class BM25:
         corpus = [words(document) for document in documents]
         self._index: Any = None  # bm25s refuses a corpus without a word
         if any(corpus):
-            self._index = bm25s.BM25(k1=k1, b=b, method="lucene")
+            self._index = _bm25s().BM25(k1=k1, b=b, method="lucene")
             self._index.index(corpus, show_progress=False)
 
     def rows(self, first: int, last: int) -> Tensor:
