@@ -42,6 +42,7 @@ SAMPLE = 6  # mutants, and refused sites, of a larger file
 NEAR = 200  # bytes around a refused duplicate within which its twin is looked for
 LONG = 150_000  # characters; of longer files only a share of the mutants is spliced, or the sweep takes hours
 SHARE = 400  # mutants of such a file
+TOLD = 50  # files after which the sweep says how far it is
 
 
 @dataclass
@@ -261,6 +262,8 @@ def sweep(jobs: Sequence[tuple[str, Path]], processes: int) -> Report:
                 print(f"DEFECT {defect}", file=sys.stderr, flush=True)
             total.add(report)
             del left[futures[future]]
+            if not len(left) % TOLD:
+                print(f"{len(left):,} of {len(jobs):,} files to go", file=sys.stderr, flush=True)
     return _one_by_one(left, total) if left else total
 
 
