@@ -22,7 +22,19 @@ from transformers import AutoModel, AutoTokenizer, ModernBertConfig, ModernBertM
 
 from synctrain import build
 from synctrain.config import load as load_config
-from synctrain.encoders import MINILM, Bow, ModelError, TokenStore, Transformer, embedder, find, load, train_tokenizer
+from synctrain.encoders import (
+    MINILM,
+    Bow,
+    ModelError,
+    TokenStore,
+    Transformer,
+    best_device,
+    embedder,
+    find,
+    load,
+    opened,
+    train_tokenizer,
+)
 from synctrain.encoders.packing import pack, padded, width_of
 from synctrain.types import Pair, Ragged
 
@@ -667,3 +679,22 @@ def test_two_processes_make_one_store(tmp_path: Path) -> None:
 def test_encoders_are_modules(bert: Transformer, bow: Bow) -> None:
     assert isinstance(bert, nn.Module)
     assert bow.filled[0] <= bow.filled[1]
+
+
+def test_the_accelerator_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    assert best_device() == torch.device("cpu")
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("xpu"))
+    assert best_device() == torch.device("xpu")
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    assert best_device() == torch.device("cpu")
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator")
+def test_an_opened_model_embeds_as_a_loaded_one(bert_folder: Path) -> None:
+    texts = ["x = 1", "for i in x: print(i)"]
+    one = opened(str(bert_folder), pooling="cls")(texts, "code")
+    other = embedder(load(str(bert_folder), pooling="cls"))(texts, "code")
+    assert torch.equal(one, other)

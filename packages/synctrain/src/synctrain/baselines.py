@@ -286,7 +286,7 @@ def run(
                     continue
                 say(f"{one.name}, seed {seed}" if one.seeds else one.name)
                 model = one.make(seed, folder)
-                embed = encoders.embedder(encoders.load(model, **one.options))
+                embed = encoders.opened(model, **one.options)
                 similarity = one.similarity or encoders.similarity_of(model)
                 known = _measured(Once(embed), similarity, protocol, beside)
                 report.write_json(folder / MEASURES, {**key, **_record(known)})

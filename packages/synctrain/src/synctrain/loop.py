@@ -84,7 +84,11 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
     partners = Partners(material.intent, material.twin) if objective.partners else None
 
     trained = [parameter for parameter in parts.encoder.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=optim.rate, eps=optim.eps, weight_decay=optim.weight_decay)
+    parts.encoder.to(accelerator.device)
+    fused = accelerator.device.type == "cuda"  # one kernel for all weights, which elsewhere is no gain
+    optimizer = torch.optim.AdamW(
+        trained, lr=optim.rate, eps=optim.eps, weight_decay=optim.weight_decay, fused=fused or None
+    )
     model, optimizer = accelerator.prepare(parts.encoder, optimizer)
     encoder = accelerator.unwrap_model(model)
     begun_with = weights_of(encoder) if main and optim.initial else {}

@@ -91,7 +91,7 @@ def measure(
         if name is None:
             results[row] = bm25.evaluate(sets)
             continue
-        embed = Once(encoders.embedder(encoders.load(name, max_length=max_length)))
+        embed = Once(encoders.opened(name, max_length=max_length))
         by = similarity or encoders.similarity_of(name)
         similarities[row] = by
         try:
@@ -201,7 +201,7 @@ def mine(
         raise ConfigError("mine writes Parquet: pip install 'synctrain[parquet]'") from None
     told: list[str] = []
     pairs, made = read_mutated(files, rules, groups, mode="each", say=told.append, progress=progress)
-    embed = encoders.embedder(encoders.load(model, max_length=max_length))
+    embed = encoders.opened(model, max_length=max_length)
     text, number = pa.string(), pa.float32()
     names = {"id": text, "query": text, "code": text, "mutant": text, "rule": text, "score": number, "positive": number}
     part, count = output.with_name(f".{output.name}.part"), 0
@@ -274,7 +274,7 @@ def search(
     Raises:
         DataError, ModelError: there is no such tree or model, or no function in it.
     """
-    encoder = encoders.load(model, max_length=max_length)
+    encoder = encoders.load(model, max_length=max_length).to(encoders.best_device())
     embed = encoders.embedder(encoder)
     left_out = data.Skipped()
     entries = list(_entries(tree, left_out))

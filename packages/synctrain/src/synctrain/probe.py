@@ -198,7 +198,7 @@ def analogies(
 
 
 def _embed(model: str, max_length: int | None) -> Embed:
-    return encoders.embedder(encoders.load(model, max_length=max_length))
+    return encoders.opened(model, max_length=max_length)
 
 
 def _table(title: str, first: str, *others: str) -> Table:

@@ -61,6 +61,7 @@ def train(
     measured = ([sets.held_out] if sets.held_out else []) + sets.tests
     similarity = parts.objective.similarity
     before: dict[str, Any] = {}
+    parts.encoder.to(state.device)
     if main and measured:
         before = _before(out, lambda: evaluate(parts.embed, measured, similarity).record())
     state.wait_for_everyone()
@@ -74,8 +75,7 @@ def train(
         )
     if not measured:
         return Outcome(ended, verdict="nothing was held out, so nothing says whether the model got better")
-    best = encoders.load(str(out / MODEL), **build.form_of(config))
-    after = evaluate(encoders.embedder(best), measured, similarity)
+    after = evaluate(encoders.opened(str(out / MODEL), **build.form_of(config)), measured, similarity)
     rows = {"BM25": bm25.evaluate(measured), "before": Results.of(before.values()), "after": after}
     in_domain = [HELD_OUT] if sets.held_out else []
     verdict = _verdict(before, after.record())
@@ -136,8 +136,7 @@ def _processes() -> Any:
     would all train alone, and write to the same folder. ``ACCELERATE_USE_CPU`` it reads only later.
     """
     launched = int(os.environ.get("WORLD_SIZE", "1"))
-    on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
-    state = PartialState(cpu=on_cpu or (launched > 1 and not getattr(torch, "accelerator", torch.cuda).is_available()))
+    state = PartialState(cpu=encoders.asked_for_cpu() or (launched > 1 and not encoders.has_accelerator()))
     if state.num_processes != launched and launched > 1:
         raise RunError(f"one of {launched} processes that were launched together, but they do not find each other")
     return state

@@ -2,7 +2,8 @@
 
 from synctrain.encoders.bow import Bow
 from synctrain.encoders.cnn import Cnn
-from synctrain.encoders.embed import embedder
+from synctrain.encoders.device import asked_for_cpu, best_device, has_accelerator
+from synctrain.encoders.embed import embedder, opened
 from synctrain.encoders.find import MINILM, SCRATCH, find, load
 from synctrain.encoders.rnn import Rnn
 from synctrain.encoders.scratch import Scratch
@@ -22,10 +23,14 @@ __all__ = [
     "Scratch",
     "TokenStore",
     "Transformer",
+    "asked_for_cpu",
+    "best_device",
     "embedder",
     "find",
+    "has_accelerator",
     "load",
     "mark",
+    "opened",
     "similarity_of",
     "train_tokenizer",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from synctrain.encoders.packing import summed
+
 
 class Attention(nn.Module):
     """A text's vector is the mean of its positions' vectors, weighed by a softmax of learnt scores over the text."""
@@ -21,6 +23,4 @@ class Attention(nn.Module):
         there = torch.arange(int(lengths.max()), device=hidden.device) < lengths[:, None]
         scores = torch.full(there.shape, -torch.inf, device=hidden.device)
         weights = scores.masked_scatter(there, self.score(hidden).float()).softmax(1)[there]
-        owner = torch.repeat_interleave(lengths)
-        pooled = torch.zeros(len(lengths), hidden.shape[1], device=hidden.device)
-        return pooled.index_add(0, owner, hidden * weights[:, None])
+        return summed(hidden * weights[:, None], lengths)

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from synctrain.encoders.device import best_device
+from synctrain.encoders.find import load
 from synctrain.encoders.graph import places
 from synctrain.types import Embed, Kind, Ragged
 
@@ -19,7 +21,8 @@ def embedder(encoder: Any, *, tokens: int = TOKENS) -> Embed:
     """Return the function (texts, kind) -> vectors, (texts, dimension) float32 on the CPU.
 
     Each different text is encoded once, with texts of similar length, in passes of about so many ``tokens``, without
-    dropout and without gradients. The model is left in the mode (training or not) that it was in.
+    dropout and without gradients; on a GPU too in full precision, and the same each time. The model is left in the mode
+    (training or not) that it was in.
     """
 
     def embed(texts: Sequence[str], kind: Kind) -> Tensor:
@@ -33,7 +36,7 @@ def embedder(encoder: Any, *, tokens: int = TOKENS) -> Embed:
         training = encoder.training
         encoder.eval()
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
                 for batch in np.split(order, _cuts(taken[order], tokens)):
                     if len(batch):
                         flat = torch.tensor([i for n in batch for i in ids[n]])
@@ -45,6 +48,14 @@ def embedder(encoder: Any, *, tokens: int = TOKENS) -> Embed:
         return vectors[[number[text] for text in texts]] if texts else vectors
 
     return embed
+
+
+def opened(name: str, **options: Any) -> Embed:
+    """Load a model, as ``load`` does, and return what embeds with it on the best device that there is.
+
+    Raises ``ModelError``.
+    """
+    return embedder(load(name, **options).to(best_device()))
 
 
 def _cuts(lengths: np.ndarray, tokens: int) -> list[int]:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from synctrain.encoders import dataflow
-from synctrain.encoders.packing import BLOCKED, Rows, pack
+from synctrain.encoders.packing import BLOCKED, Rows, pack, summed
 from synctrain.types import Ragged
 
 BASE = 2**15  # tokens and nodes of a text are fewer, so all numbers fit into 32 bits
@@ -169,8 +169,7 @@ def hidden(model: nn.Module, laid: Laid) -> Tensor:
     """
     embedded = model.get_input_embeddings()(laid.rows.ids)  # type: ignore[operator]
     flat = embedded.flatten(0, 1)
-    total = flat.new_zeros(len(laid.nodes), flat.shape[1]).index_add(0, laid.node, flat[laid.word])
-    means = total / laid.spans[:, None]
+    means = summed(flat[laid.word], laid.spans) / laid.spans[:, None]
     out = model(
         inputs_embeds=flat.index_copy(0, laid.nodes, means).view_as(embedded),
         position_ids=laid.rows.positions,

@@ -15,7 +15,7 @@ from torch.nn import functional
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
 from synctrain.encoders import dataflow, graph
-from synctrain.encoders.packing import pack, padded
+from synctrain.encoders.packing import pack, padded, summed
 from synctrain.types import Kind, Ragged
 
 Pooling: TypeAlias = Literal["mean", "cls", "pooler"]
@@ -166,13 +166,12 @@ class Transformer(nn.Module):
         """Return one vector a text, (texts, dimension). Tokens are laid out on the CPU, wherever they come from."""
         device = next(self.parameters()).device
         tokens = Ragged(tokens.ids.cpu(), tokens.lengths.cpu())  # processes on several GPUs move a model's input there
-        count = len(tokens.lengths)
-        lengths = tokens.lengths.to(device)
+        counts = tokens.lengths
         if self.first_position is not None and graph.has_nodes(tokens):
             laid = graph.lay_out(tokens, self.pad, self.first_position)
             self.filled = (len(laid.rows.flat), laid.rows.ids.numel())
             found = graph.hidden(self.model, laid.to(device))
-            lengths = laid.lengths.to(device)
+            counts = laid.lengths
         elif self.first_position is None:
             ids, mask = (part.to(device) for part in padded(tokens, self.pad))
             self.filled = (int(tokens.lengths.sum()), ids.numel())
@@ -188,10 +187,9 @@ class Transformer(nn.Module):
                 input_ids=moved.ids, position_ids=moved.positions, attention_mask=moved.mask
             ).last_hidden_state
             found = hidden.flatten(0, 1)[rows.flat.to(device)]
+        lengths = counts.to(device)
         if self.pooling == "mean":
-            owner = torch.repeat_interleave(torch.arange(count, device=device), lengths)
-            total = torch.zeros(count, found.shape[1], device=device).index_add(0, owner, found.float())
-            vectors = total / lengths[:, None]
+            vectors = summed(found.float(), lengths) / lengths[:, None]
         else:
             vectors = found[torch.cumsum(lengths, 0) - lengths]
             if self.pooling == "pooler":
