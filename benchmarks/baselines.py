@@ -52,7 +52,7 @@ def train_peer(seed: int, folder: Path, precision: str, train_on: str, test_on: 
 
     chosen = config.load("best", (), [*COMMON, f"data.train={train_on}", f"data.test={list(test_on)}"])
     pairs = build.read_sets(replace(chosen, seed=seed), quiet).train
-    model = st.SentenceTransformer(encoders.find("minilm"), device="cpu")
+    model = st.SentenceTransformer(encoders.find("minilm"))
     model.max_seq_length = encoders.load("minilm").max_length
     arguments = st.SentenceTransformerTrainingArguments(
         output_dir=str(folder / "trainer"),
@@ -63,7 +63,7 @@ def train_peer(seed: int, folder: Path, precision: str, train_on: str, test_on: 
         report_to=[],
         disable_tqdm=True,
         seed=seed,
-        use_cpu=True,
+        use_cpu=encoders.best_device().type == "cpu",
         bf16=precision == "bf16",
     )
     rows = datasets.Dataset.from_list([{"anchor": pair.query, "positive": pair.code} for pair in pairs])

@@ -14,8 +14,10 @@ import platform
 import shlex
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,13 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
+def gpu_model() -> str | None:
+    """Name of the graphics processor that torch works on, None where there is none."""
+    import torch  # benchmarks of astmut have no use for it
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+
+
 def usable_cores() -> int:
     """Cores this process may run on, which can be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
@@ -52,9 +61,11 @@ def version(package: str) -> str | None:
 
 
 def machine(packages: Sequence[str]) -> dict[str, Any]:
-    """Processor, cores, system, Python, versions of the packages that matter. Nothing that names a host."""
+    """Processors, cores, system, Python, versions of the packages that matter. Nothing that names a host."""
+    gpu = {"gpu": gpu_model()} if "synctrain" in packages else {}
     return {
         "cpu": cpu_model(),
+        **gpu,
         "cores": usable_cores(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -72,6 +83,41 @@ def command() -> str:
 def today() -> str:
     """The date in UTC."""
     return dt.datetime.now(dt.timezone.utc).date().isoformat()
+
+
+# --- models --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def sized_model(name: str) -> Iterator[str]:
+    """What names an encoder: ``minilm`` itself, or a folder with random weights of the size of ``roberta-base``.
+
+    That one has byte pairs learnt from the standard library, so that texts have about as many tokens as with its own.
+    """
+    if name != "roberta-base":
+        yield name
+        return
+    import torch  # benchmarks of astmut have no use for it
+    from tokenizers import ByteLevelBPETokenizer, Tokenizer
+    from tokenizers.processors import RobertaProcessing
+    from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
+
+    signs = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+    learnt = ByteLevelBPETokenizer()
+    texts = (path.read_text("utf-8", "replace") for path in sorted(Path(json.__file__).parents[1].glob("*.py")))
+    learnt.train_from_iterator(texts, vocab_size=20_000, special_tokens=list(signs), show_progress=False)
+    backend = Tokenizer.from_str(learnt.to_str())
+    backend.post_processor = RobertaProcessing(("</s>", 2), ("<s>", 0))
+    roles = dict(zip(("bos", "pad", "eos", "unk", "mask"), signs, strict=True), cls="<s>", sep="</s>")
+    torch.manual_seed(0)
+    size = RobertaConfig(vocab_size=50_265, max_position_embeddings=514, type_vocab_size=1)
+    with tempfile.TemporaryDirectory() as folder:
+        RobertaModel(size).save_pretrained(folder)
+        fast: Any = PreTrainedTokenizerFast
+        fast(
+            tokenizer_object=backend, model_max_length=512, **{f"{role}_token": sign for role, sign in roles.items()}
+        ).save_pretrained(folder)
+        yield folder
 
 
 # --- timing in turns ------------------------------------------------------------------------------

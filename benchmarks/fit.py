@@ -33,7 +33,7 @@ def measured(model: str, config: Any, sets: Any, probes: dict[str, Any]) -> dict
     from synctrain import build, encoders
     from synctrain.evaluate import mutants, retrieval
 
-    embed = encoders.embedder(encoders.load(model))
+    embed = encoders.opened(model)
     similarity = build.similarity_of(config)
     found = retrieval.evaluate(embed, sets, similarity)
     rows = {row.name: {name: 100 * value for name, value in row.measures["standard"].items()} for row in found.rows}

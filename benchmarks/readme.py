@@ -97,7 +97,8 @@ def side_by_side() -> str:
         f"\nRecipes side by side, {found['steps']} steps of {found['batch']} rows from MiniLM on CoNaLa: MRR by set "
         f"(ID: in domain, OOD: the mean of the others), and how often an answer of CoNaLa outscores its own mutants, "
         f"by the rules that were trained with and by all others; percent, mean and standard deviation over runs "
-        f"(`{found['command']}`, {found['date']}, {machine['python']}, torch {machine['packages']['torch']}):\n\n"
+        f"(`{found['command']}`, {found['date']}, {machine['python']}, torch {machine['packages']['torch']}"
+        f"{', ' + machine['gpu'] if machine.get('gpu') else ''}):\n\n"
         f"| recipe | runs | {' | '.join(columns)} |\n|---|---|{'---|' * len(columns)}\n{lines}"
     )
 

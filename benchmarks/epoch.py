@@ -1,0 +1,151 @@
+"""What an epoch costs: soft triplets, SYNC, DNS and the preset best, and sentence-transformers' trainer beside them.
+
+    python benchmarks/epoch.py --encoder roberta-base --precision bf16      on a GPU; writes results/<date>-epoch.json
+    python benchmarks/epoch.py --pairs 200                                  a try, on any machine
+
+Functions of the standard library with their docstrings, each pair once with one negative, texts of at most 128 tokens.
+Each way runs in a fresh process, which says what it took to read the pairs, to make mutants and tokens (nothing is
+cached), to train and to validate. The encoder roberta-base has that model's size and random weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from common import sized_model, table, write_result
+
+PACKAGES = ("synctrain", "astmut", "torch", "transformers", "accelerate", "sentence-transformers")
+BATCH, LENGTH = 48, 128
+PEER = "sentence-transformers MNRL"
+PRESETS = {"soft": "soft", "sync": "sync", "dns": "dns", "best": "best", PEER: "soft"}
+SOFT = ("negatives.soft=1",)
+SETTINGS = {"soft": SOFT, "sync": (*SOFT, "curriculum.warmup=0"), "dns": (), "best": SOFT, PEER: SOFT}
+
+
+def config_of(way: str, form: Sequence[str]) -> Any:
+    """The settings of a way: its preset, at equal pairs and batches."""
+    from synctrain import config
+
+    common = ["data.train=stdlib", f"optim.batch={BATCH}", "optim.epochs=1.0", f"encoder.max_length={LENGTH}"]
+    common += ["evaluation.every=1000000", "evaluation.checkpoint=1000000", "optim.clip=1.0", *form]
+    return config.load(PRESETS[way], (), [*common, *SETTINGS[way]])
+
+
+def child(way: str, form: Sequence[str], out: Path) -> dict[str, Any]:
+    """In a fresh process: one epoch, and where its seconds went."""
+    from synctrain import build, loop
+
+    chosen = config_of(way, form)
+    begun = time.perf_counter()
+    sets = build.read_sets(chosen, quiet)
+    read = time.perf_counter()
+    if way == PEER:
+        return {"read": read - begun, **theirs(sets.train, chosen, out)}
+    parts = build.build(chosen, sets, quiet)
+    ready = time.perf_counter()
+    loop.fit(parts, chosen, out, quiet=True)
+    whole = time.perf_counter() - ready
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text("utf-8").splitlines()]
+    seconds = [line["seconds"] for line in lines if line["event"] == "step"]
+    rows = [line for line in lines if line["event"] == "step"]
+    return {
+        "read": read - begun,
+        "prepare": ready - read,
+        "train": sum(seconds),
+        "validate_and_save": whole - sum(seconds),
+        "steps": len(seconds),
+        "pairs": len(sets.train),
+        "tokens": sum(row["tokens"] for row in rows),
+        "hard": sum(row["seen.hard"] for row in rows),
+    }
+
+
+def theirs(pairs: Sequence[Any], chosen: Any, out: Path) -> dict[str, Any]:
+    """The same pairs in sentence-transformers' trainer, with in-batch negatives, as its users would."""
+    import datasets
+    import sentence_transformers as st
+    from sentence_transformers.losses import MultipleNegativesRankingLoss
+
+    from synctrain import encoders
+
+    begun = time.perf_counter()
+    model = st.SentenceTransformer(encoders.find(chosen.encoder.name))
+    model.max_seq_length = LENGTH
+    arguments = st.SentenceTransformerTrainingArguments(
+        output_dir=str(out),
+        per_device_train_batch_size=BATCH,
+        num_train_epochs=1,
+        save_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        learning_rate=1e-5,
+        bf16=chosen.optim.precision == "bf16",
+    )
+    rows = datasets.Dataset.from_list([{"anchor": pair.query, "positive": pair.code} for pair in pairs])
+    trainer = st.SentenceTransformerTrainer(
+        model, arguments, train_dataset=rows, loss=MultipleNegativesRankingLoss(model)
+    )
+    ready = time.perf_counter()
+    done = trainer.train()
+    return {
+        "prepare": ready - begun,
+        "train": time.perf_counter() - ready,
+        "steps": done.global_step,
+        "pairs": len(pairs),
+    }
+
+
+def quiet(_text: str) -> None:
+    """Say nothing."""
+
+
+def run(way: str, form: Sequence[str]) -> dict[str, Any]:
+    """One way in a fresh process, with an empty cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = [sys.executable, __file__, "--child", way, "--folder", folder]
+        started += [part for one in form for part in ("--form", one)]
+        environment = {**os.environ, "SYNCTRAIN_CACHE": f"{folder}/cache"}
+        done = subprocess.run(started, stdout=subprocess.PIPE, check=True, text=True, env=environment)
+    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description="What an epoch costs.")
+    parser.add_argument("--encoder", choices=["minilm", "roberta-base"], default="minilm")
+    parser.add_argument("--precision", choices=["no", "bf16"], default="no")
+    parser.add_argument("--pairs", type=int, default=0, help="at most so many; 0 is all")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--child", choices=PRESETS, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--form", action="append", default=[], help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(child(options.child, options.form, options.folder / "run")))
+        return
+    runs = {}
+    with sized_model(options.encoder) as encoder:
+        form = [f"encoder.name={encoder}", f"optim.precision={options.precision}", f"data.limit={options.pairs}"]
+        for way in PRESETS:
+            runs[way] = run(way, form)
+    keys = ("read", "prepare", "train", "validate_and_save")
+    rows = [
+        [way, *(f"{one.get(key, 0):.1f}" for key in keys), str(one["steps"]), f"{one['pairs'] / one['train']:.0f}"]
+        for way, one in runs.items()
+    ]
+    print(table("one epoch, seconds", ("way", *keys, "steps", "pairs a second"), rows))
+    content = {"encoder": options.encoder, "precision": options.precision, "batch": BATCH, "ways": runs}
+    print(f"written: {write_result('epoch', content, PACKAGES, options.out).name}")
+
+
+if __name__ == "__main__":
+    main()
