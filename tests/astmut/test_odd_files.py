@@ -16,6 +16,7 @@ import libcst as cst
 import pytest
 
 import astmut
+from astmut.source import LONG_LINE
 
 BOM = b"\xef\xbb\xbf"
 BODY = "x = a == b\nif x and y:\n    f(1, 'q')\nelse:\n    z = [i for i in j]\n"
@@ -300,22 +301,38 @@ def test_every_cut_of_a_file_is_read_or_refused() -> None:
 
 # --- depth and size, in processes of their own ----------------------------------------------------
 
-DEEP = {
+
+def chains(links: int) -> dict[str, str]:
+    """Operations that libcst reads in a time that grows with the cube of their number."""
+    return {
+        "addition": "x = " + " + ".join("ab" * (links // 2)),
+        "mixed operators": "x = " + "".join(f"a{op}b-" for op in "+*/%" * (links // 4)) + "c",
+        "attribute": "x = a" + ".b" * links,
+        "call": "x = f" + "()" * links,
+        "subscript": "x = a" + "[0]" * links,
+        "conditional": "x = " + "a if b else " * links + "c",
+    }
+
+
+# Up to 3.12 Python itself refuses most chains of 5,000 links. 3.13 compiles them, and libcst would read for minutes:
+# there fast tests have a quarter of the links on an eighth of the usual stack, which they would overflow as well. The
+# comment makes the line as long as that of a whole chain. Whole chains are for the slow test.
+LONG_CHAINS = chains(5000)
+MANY_LINKS_COMPILE = sys.version_info >= (3, 13)
+COMMENT = "  # " + "-" * LONG_LINE
+CHAINS = {name: text + COMMENT for name, text in chains(1250).items()} if MANY_LINKS_COMPILE else LONG_CHAINS
+SMALL_STACK = 1024 * 1024
+
+DEEP = CHAINS | {
     "not": "x = " + "not " * 5000 + "a == b",
     "minus": "x = " + "-" * 5000 + "a == b",
     "signs with blanks": "x = " + "- + ~ " * 2000 + "a",
-    "addition": "x = " + " + ".join("ab" * 2500),
     "power": "x = " + "**".join("ab" * 2500),
-    "mixed operators": "x = " + "".join(f"a{op}b-" for op in "+*/%" * 1250) + "c",
-    "attribute": "x = a" + ".b" * 5000,
-    "call": "x = f" + "()" * 5000,
     "call in call": "x = " + "f(" * 5000 + ")" * 5000,
     "call in call, 150": "x = " + "f(" * 150 + ")" * 150,
-    "subscript": "x = a" + "[0]" * 5000,
     "subscript in subscript": "x = " + "a[" * 5000 + "0" + "]" * 5000,
     "methods": "x = a" + ".b(c, d)" * 5000,
     "lambda": "x = " + "lambda: " * 5000 + "1",
-    "conditional": "x = " + "a if b else " * 5000 + "c",
     "elif": "if a: b\n" + "elif c: d\n" * 5000,
     "elif, 900": "if a == b: c\n" + "elif d: e\n" * 900 + "else: f\n",
     "strings side by side": "x = " + "'a' " * 5000,
@@ -375,8 +392,12 @@ LARGE = {
 }
 
 CHILD = r"""
-import json, os, sys, time, warnings
+import contextlib, json, os, sys, time, warnings
 warnings.simplefilter("ignore")
+if len(sys.argv) > 1:
+    with contextlib.suppress(ImportError):  # on Windows, where the stack is small enough as it is
+        import resource
+        resource.setrlimit(resource.RLIMIT_STACK, (int(sys.argv[1]), resource.getrlimit(resource.RLIMIT_STACK)[1]))
 import astmut
 from astmut import engine
 
@@ -409,12 +430,15 @@ for line in sys.stdin:
 """
 
 
-def outcomes(cases: dict[str, str], most: int | None) -> Iterator[tuple[str, dict[str, object]]]:
+def outcomes(
+    cases: dict[str, str], most: int | None, stack: int | None = None
+) -> Iterator[tuple[str, dict[str, object]]]:
     """Run cases in a child process; where it dies, note that and go on in another one with the next case."""
+    command = [sys.executable, "-c", CHILD, *([] if stack is None else [str(stack)])]
     left = dict(cases)
     while left:
         lines = "".join(json.dumps([name, text, most]) + "\n" for name, text in left.items())
-        run = subprocess.run([sys.executable, "-c", CHILD], input=lines, capture_output=True, text=True, check=False)
+        run = subprocess.run(command, input=lines, capture_output=True, text=True, check=False)
         running = ""
         for line in run.stdout.splitlines():
             kind, name, *rest = json.loads(line)
@@ -431,12 +455,17 @@ def outcomes(cases: dict[str, str], most: int | None) -> Iterator[tuple[str, dic
 
 @pytest.fixture(scope="module")
 def deep() -> dict[str, dict[str, object]]:
-    return dict(outcomes(DEEP, 10))
+    others = {name: text for name, text in DEEP.items() if name not in CHAINS}
+    chained = outcomes(CHAINS, 10, SMALL_STACK if MANY_LINKS_COMPILE else None)
+    return dict(outcomes(others, 10)) | dict(chained)
 
 
 @pytest.mark.parametrize("name", DEEP)
 def test_depth_ends_no_process(deep: dict[str, dict[str, object]], name: str) -> None:
-    outcome = deep[name]
+    assert_read_or_refused(deep[name], DEEP[name])
+
+
+def assert_read_or_refused(outcome: dict[str, object], text: str) -> None:
     assert "died" not in outcome, outcome
     assert "raised" not in outcome, outcome
     if "error" in outcome:
@@ -444,7 +473,14 @@ def test_depth_ends_no_process(deep: dict[str, dict[str, object]], name: str) ->
         # Refused, so it must be beyond what Python or libcst can read.
         assert re.search("nested too deeply|not Python|libcst cannot parse", str(outcome["error"])), outcome
     else:
-        assert outcome["each"] or "==" not in DEEP[name]
+        assert outcome["each"] or "==" not in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG_CHAINS)
+def test_the_length_of_a_chain_ends_no_process(name: str) -> None:
+    text = LONG_CHAINS[name]
+    assert_read_or_refused(dict(outcomes({name: text}, 10))[name], text)
 
 
 SHALLOW = [name for name in DEEP if name.split(", ")[-1].isdigit()]

@@ -157,9 +157,9 @@ def test_nothing_but_blanks_is_lost_of_broken_code(pieces: list[str]) -> None:
     ids=lambda text: text[:12],
 )
 def test_depth_and_width_take_no_recursion_and_little_time(text: str) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     flow = sound(text)
-    assert time.perf_counter() - begun < 20
+    assert time.process_time() - begun < 20
     assert len(flow.words) > 100
 
 
