@@ -269,7 +269,10 @@ def test_search_finds_functions(model: Path, tree: Path) -> None:
     assert "\x1b" not in done.stdout
     assert "sort_list" in done.stdout
     assert "stub" not in done.stdout
-    assert done.stderr == f"reading 2 functions of {tree}, once\n"
+    broken, latin, last = done.stderr.splitlines()
+    assert broken.startswith(f"left out: {tree / 'broken.py'}, line 1: does not parse")
+    assert latin.startswith(f"left out: {tree / 'latin.py'}: cannot be decoded")
+    assert last == f"reading 2 functions of {tree}, once"
     assert cli("search", model, tree, "another question").stderr == ""  # the vectors were kept
 
 
@@ -278,6 +281,18 @@ def test_lines_are_those_of_the_file_after_a_docstring_grew(model: Path, tree: P
     file = tree / "a.py"
     file.write_text(file.read_text("utf-8").replace('return it."""', 'return it.\n\n    See `list`."""'), "utf-8")
     assert "\n      8      values.sort()\n" in cli("search", model, tree, "sort a list").stdout
+
+
+def test_search_names_files_that_it_cannot_read(model: Path, tree: Path) -> None:
+    (tree / "bad.py").write_text("x = 1\ndef f(:\n")
+    (tree / "test_a.py").write_text("def test_one():\n    return 1\n")
+    said = cli("search", model, tree, "sort a list").stderr.splitlines()
+    assert [line for line in said if "bad.py" in line and "line 2" in line and line.startswith("left out: ")]
+    assert "left out: 1 files of tests" in said
+    for n in range(6):
+        (tree / f"bad{n}.py").write_text("def f(:\n")
+    (tree / "good.py").write_text("def more(x):\n    return x + 1\n")
+    assert "left out: 4 more files that cannot be read" in cli("search", model, tree, "q").stderr.splitlines()
 
 
 def test_search_as_json(model: Path, tree: Path) -> None:

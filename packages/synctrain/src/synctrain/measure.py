@@ -19,6 +19,7 @@ from synctrain.negatives.mutants import Mode
 from synctrain.types import Candidate, DataError, Embed, Pair, Progress, RetrievalSet, Say, Similarity, nothing
 
 BLOCK = 512  # pairs whose mutants are scored and written together
+SHOWN = 5  # files that could not be read, named by search
 
 
 @dataclass(frozen=True)
@@ -271,13 +272,15 @@ def search(
 ) -> list[Hit]:
     """Return the functions of a source tree that answer a question best. The vectors of the tree are kept.
 
+    What files could not be read, and why, is said where the tree is read anew.
+
     Raises:
         DataError, ModelError: there is no such tree or model, or no function in it.
     """
     encoder = encoders.load(model, max_length=max_length).to(encoders.best_device())
     embed = encoders.embedder(encoder)
-    left_out = data.Skipped()
-    entries = list(_entries(tree, left_out))
+    left_out, unread = data.Skipped(), list[str]()
+    entries = list(_entries(tree, left_out, unread))
     name = _named(encoder)
     by = similarity or encoders.similarity_of(model)
     key = hashlib.blake2b(f"{name} {by}".encode(), digest_size=16)
@@ -287,6 +290,12 @@ def search(
     try:
         index = Index.load(folder, embed, model=name)
     except DataError:
+        for reason in unread[:SHOWN]:
+            say(f"left out: {reason}")
+        if len(unread) > SHOWN:
+            say(f"left out: {len(unread) - SHOWN:,} more files that cannot be read")
+        if left_out:
+            say(f"left out: {left_out}")
         say(f"reading {len(entries):,} functions of {tree}, once")
         index = Index.build(entries, embed, model=name, similarity=by)
         try:
@@ -296,15 +305,15 @@ def search(
     return index.search(query, k)
 
 
-def _entries(tree: str, left_out: data.Skipped) -> Iterator[Entry]:
-    """Yield all functions of a tree that do something; files that do not parse are counted."""
+def _entries(tree: str, left_out: data.Skipped, unread: list[str]) -> Iterator[Entry]:
+    """Yield all functions of a tree that do something; what is left out is counted, or named with its cause."""
     for module in data.modules([tree], complain=lambda reason: left_out.update({reason: 1})):
         try:
-            for one in data.functions(data.read_source(module.file), module.path):
+            for one in data.functions(data.read_source(module.file), str(module.file)):
                 if not one.stub:
                     yield Entry(str(module.file), one.name, one.first, one.last, one.code, one.lines)
-        except DataError:  # noqa: PERF203 - a file at a time
-            left_out["files that do not parse"] += 1
+        except DataError as error:  # noqa: PERF203 - a file at a time
+            unread.append(str(error))
 
 
 def _named(encoder: Any) -> str:
