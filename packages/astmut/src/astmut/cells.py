@@ -81,7 +81,8 @@ _BRANCHES = frozenset({"if", "elif", "else"})
 _ONE_OPERATOR = re.compile(_OPERATOR)
 _SHORT_NUMBER = 19  # digits
 _OPERATES = frozenset("-+*/%@&|^<>=!~:")
-_OPEN_ENDED = WORD | _OPERATES
+_QUOTES = frozenset("'\"")
+_OPEN_ENDED = WORD | _OPERATES | {"."}
 _OFTEN_MET = 80  # characters: the words of longer texts are not kept
 _QUOTES_NEST = sys.version_info >= (3, 12)
 
@@ -166,8 +167,8 @@ def balance(text: Text, edits: Sequence[Edit]) -> Balance:
             first, last = _widened(bytewise, start, end, 0, len(bytewise))
             head, tail = text.cut(first, start), text.cut(end, last)
             old, new = head + old + tail, head + new + tail  # noqa: PLW2901
-        if first <= behind:
-            return None
+        if first <= behind or _prefixes(bytewise[first - 1 : first], old, new, bytewise[last : last + 1]):
+            return None  # two edits in one word, or one in the prefix of a string
         behind = last
         removed, brought = tally(old), tally(new)
         if removed is None or brought is None:
@@ -184,15 +185,22 @@ def _cuts(before: str, old: str, new: str, behind: str) -> bool:
     return behind in _OPEN_ENDED and (_join((old or before)[-1:], behind) or _join((new or before)[-1:], behind))
 
 
+def _prefixes(before: str, old: str, new: str, behind: str) -> bool:
+    """Whether an edit, between two characters, may put a prefix before a string, or take one away."""
+    return behind in _QUOTES and ((old or before)[-1:] in WORD or (new or before)[-1:] in WORD)
+
+
 def _join(left: str, right: str) -> bool:
-    """Whether a character and the one behind it, the first of a text, may be in one word or operator."""
+    """Whether a character and the one behind it, the first of a text, may be in one word, number or operator."""
     if right[:1] in _OPERATES:
-        return left in _OPERATES
+        return left in _OPERATES or left in {"e", "E"}  # 1e-5
+    if left in _OPERATES or "." in {left, right[:1]}:
+        return left.isdigit() or right[:1].isdigit()  # 1.5
     return (left in WORD or left > "\x7f") and (right[:1] in WORD or right[:1] > "\x7f")
 
 
 def _widened(bytewise: str, start: int, end: int, first: int, last: int) -> tuple[int, int]:
-    """Return a span with the rest of the words and operators that it cuts, from ``first`` to ``last`` at most."""
+    """Return a span with the rest of the words, numbers and operators that it cuts, within ``first`` and ``last``."""
     while start > first and bytewise[start - 1] in _OPEN_ENDED:
         start -= 1
     while end < last and bytewise[end] in _OPEN_ENDED:
@@ -434,9 +442,13 @@ class Cell:
             return None
         if not edits:
             return len(sequence.at), sequence.sums[-1]
-        start, end = _widened(self.text.bytewise, *hull(edits), self.start, self.end)
-        new = words(self.text.splice(edits, start, end))
-        if new is None:
+        (start, end), bytewise = hull(edits), self.text.bytewise
+        piece, old = self.text.splice(edits, start, end), self.text.cut(start, end)
+        if _cuts(bytewise[start - 1 : start], old, piece, bytewise[end : end + 1]):
+            start, end = _widened(bytewise, start, end, self.start, self.end)
+            piece, old = self.text.splice(edits, start, end), self.text.cut(start, end)
+        new = words(piece)
+        if new is None or _prefixes(bytewise[start - 1 : start], old, piece, bytewise[end : end + 1]):
             return None
         at = len(self.prefix) + len(self.text.cut(self.start, start))
         return sequence.changed(at, at + len(self.text.cut(start, end)), new)

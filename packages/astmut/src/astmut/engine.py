@@ -297,6 +297,8 @@ def each(source: Source, rules: Sequence[Rule], found: Found, stats: Stats, *, c
             stats.mutants[site.rule] += 1
             yield Mutant(site.rule, groups[site.rule], (site,), site.edits, text)
         return
+    if not found.sites:
+        return  # to look for the cells would be a tenth of a snippet's cost
     checker = Checker(source)
     for first in range(0, len(found.sites), BATCH):
         batch, numbers = found.sites[first : first + BATCH], found.numbers[first : first + BATCH]
