@@ -56,6 +56,9 @@ TEXTS = [
     "def f():\n    if a:\n        x\n    elif b:\n        if b:\n            y\n    z\n",
     "def f():\n    if a:\n        x\n    elif f'{b[1]}':\n        if F'{b[1]}':\n            y\n        else: 0x1F\n    31\n",
     "if 0o17:\n    if 15:\n        y\n",
+    "def f():\n    if 1.e5:\n        if 1.e5:\n            if 1.e5:\n                1.e5\n    return 1.e5\n",
+    "def f():\n    if b'a':\n        if b'a':\n            if b'a':\n                b'a'\n    return b'a'\n",
+    "def f():\n    if 1e-5:\n        if 1e-5:\n            if .1:\n                if .1: 1e-5\n    return 1.\n",
     "if x in'b ' or y == 'c d':\n    if x in 'b ' or y == 'c d':\n        y\n",
     # The line that a node stands on decides on byte code, not on the tree.
     "if not (\nnot 1): x\n",

@@ -14,15 +14,19 @@ import re
 import sys
 import tokenize
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import libcst as cst
 
-from astmut.model import Edit, Span, Text, hull
+from astmut.model import WORD, Edit, Span, Text, hull
 from astmut.source import Source, deeply, normal
 from astmut.surroundings import is_target
+
+# How many words there are, and the sum of their hashes; None where that is not known.
+Balance: TypeAlias = tuple[int, int] | None
 
 # Reasons to refuse a mutant.
 UNCOMPILABLE_SOURCE = "source-does-not-compile"
@@ -59,15 +63,27 @@ _HOLDERS = {cst.Element, cst.DictElement, cst.Arg}
 
 
 # Strings with their prefixes and comments match without a group, so that they are no words; the first group is of
-# numbers, the second of names and keywords.
+# numbers, the second of names and keywords, the third of operators and brackets that the tree has as many of.
+_OPERATOR = r"->|:=|<>|\*\*=?|//=?|>>=?|<<=?|[-+*/%@&|^<>=!]=|[-+*/%@&|^<>~\[{]"
 _WORD_OR_NOT = re.compile(
     r"""[bBrRuUfFtT]{0,2}(?s:'{3}(?:\\.|.)*?'{3}|"{3}(?:\\.|.)*?"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")"""
     r"""|\#[^\n\r]*"""
     r"""|(0[xX][\da-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d[\d_]*)?[jJ]?)|(\w+)"""
+    rf"""|({_OPERATOR})"""
 )
+# Strings, comments with their line end and joined lines; and what may be the beginning of one.
+_COMPLETE = re.compile(
+    r"""(?s:'{3}(?:\\.|.)*?'{3}|"{3}(?:\\.|.)*?"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")|\#[^\n\r]*[\n\r]|\\[\n\r]"""
+)
+_MAY_RUN_ON = re.compile(r"""['"#\\]""")
 # `else: if a: b` is the tree of `elif a: b`.
 _BRANCHES = frozenset({"if", "elif", "else"})
+_ONE_OPERATOR = re.compile(_OPERATOR)
 _SHORT_NUMBER = 19  # digits
+_OPERATES = frozenset("-+*/%@&|^<>=!~:")
+_QUOTES = frozenset("'\"")
+_OPEN_ENDED = WORD | _OPERATES | {"."}
+_OFTEN_MET = 80  # characters: the words of longer texts are not kept
 _QUOTES_NEST = sys.version_info >= (3, 12)
 
 
@@ -82,12 +98,14 @@ def words(program: str) -> list[tuple[int, str]] | None:
         return _tokenized(program)
     found = []
     for match in _WORD_OR_NOT.finditer(program):
-        number, name = match.groups()
+        number, name, operator = match.groups()
         if name:
             if name not in _BRANCHES:
                 found.append((match.start(), normal(name)))
         elif number:
             found.append((match.start(), _value(number)))
+        elif operator:
+            found.append((match.start(), operator))
     return found
 
 
@@ -104,10 +122,10 @@ def _tokenized(program: str) -> list[tuple[int, str]] | None:
         for token in tokenize.generate_tokens(lines.readline):
             kind = tokenize.tok_name[token.type]
             inside += kind.endswith("STRING_START") - kind.endswith("STRING_END")
-            if inside or kind not in {"NAME", "NUMBER"} or token.string in _BRANCHES:
+            if inside or kind not in _READ or token.string in _BRANCHES:
                 continue
-            word = normal(token.string) if kind == "NAME" else _value(token.string)
-            found.append((starts[token.start[0] - 1] + token.start[1], word))
+            if kind != "OP" or _ONE_OPERATOR.fullmatch(token.string):
+                found.append((starts[token.start[0] - 1] + token.start[1], _READ[kind](token.string)))
     except (tokenize.TokenError, SyntaxError) as error:
         if "EOF in multi-line" not in str(error):  # that bracket is never closed
             return None
@@ -123,6 +141,74 @@ def _value(number: str) -> str:
     except (SyntaxError, ValueError):  # a piece of a number
         return number
     return str(value) if type(value) is int and value < 10**_SHORT_NUMBER else f"{type(value).__name__} {hash(value)}"
+
+
+def tally(text: str) -> Balance:
+    """Return how many words a text has and the sum of their hashes, None where it may run on into what follows it."""
+    return _tally(text) if len(text) < _OFTEN_MET else _tally.__wrapped__(text)
+
+
+@lru_cache(4096)
+def _tally(text: str) -> Balance:
+    if _MAY_RUN_ON.search(text) and _MAY_RUN_ON.search(_COMPLETE.sub("", text)):
+        return None
+    found = words(text)
+    return None if found is None else (len(found), sum([hash(word) for _, word in found]))
+
+
+def balance(text: Text, edits: Sequence[Edit]) -> Balance:
+    """Return what changes of one tree have in common: words brought in less those taken away, None if not known."""
+    bytewise = text.bytewise
+    count = total = 0
+    behind = -1  # the last edit and the words that it cuts
+    for (start, end), new in edits:
+        first, last, old = start, end, text.cut(start, end)
+        if _cuts(bytewise[start - 1 : start], old, new, bytewise[end : end + 1]):
+            first, last = _widened(bytewise, start, end, 0, len(bytewise))
+            head, tail = text.cut(first, start), text.cut(end, last)
+            old, new = head + old + tail, head + new + tail  # noqa: PLW2901
+        if first <= behind or _prefixes(bytewise[first - 1 : first], old, new, bytewise[last : last + 1]):
+            return None  # two edits in one word, or one in the prefix of a string
+        behind = last
+        removed, brought = tally(old), tally(new)
+        if removed is None or brought is None:
+            return None
+        count += brought[0] - removed[0]
+        total += brought[1] - removed[1]
+    return count, total
+
+
+def _cuts(before: str, old: str, new: str, behind: str) -> bool:
+    """Whether an edit, between two characters, may begin or end within a word or operator, before or after it."""
+    if before in _OPEN_ENDED and (_join(before, old or behind) or _join(before, new or behind)):
+        return True
+    return behind in _OPEN_ENDED and (_join((old or before)[-1:], behind) or _join((new or before)[-1:], behind))
+
+
+def _prefixes(before: str, old: str, new: str, behind: str) -> bool:
+    """Whether an edit, between two characters, may put a prefix before a string, or take one away."""
+    return behind in _QUOTES and ((old or before)[-1:] in WORD or (new or before)[-1:] in WORD)
+
+
+def _join(left: str, right: str) -> bool:
+    """Whether a character and the one behind it, the first of a text, may be in one word, number or operator."""
+    if right[:1] in _OPERATES:
+        return left in _OPERATES or left in {"e", "E"}  # 1e-5
+    if left in _OPERATES or "." in {left, right[:1]}:
+        return left.isdigit() or right[:1].isdigit()  # 1.5
+    return (left in WORD or left > "\x7f") and (right[:1] in WORD or right[:1] > "\x7f")
+
+
+def _widened(bytewise: str, start: int, end: int, first: int, last: int) -> tuple[int, int]:
+    """Return a span with the rest of the words, numbers and operators that it cuts, within ``first`` and ``last``."""
+    while start > first and bytewise[start - 1] in _OPEN_ENDED:
+        start -= 1
+    while end < last and bytewise[end] in _OPEN_ENDED:
+        end += 1
+    return start, end
+
+
+_READ: dict[str, Callable[[str], str]] = {"NAME": normal, "NUMBER": _value, "OP": str}
 
 
 class Sequence61:
@@ -238,8 +324,8 @@ class Seen(NamedTuple):
 class Cell:
     """A piece of the source in its wrapper, and the mutants seen in it.
 
-    ``bare`` cells have no wrapper: they are one line, free of all that ``NEEDS_WRAPPER`` finds. ``nests`` is true
-    of compound statements, which others may stand around and inside.
+    ``bare`` cells have no wrapper: they are one line, free of all that ``NEEDS_WRAPPER`` finds. ``role`` is empty
+    where a cell is a compound statement or more, which others may stand around and inside.
     """
 
     __slots__ = (
@@ -252,7 +338,6 @@ class Cell:
         "bare",
         "end",
         "flags",
-        "nests",
         "prefix",
         "role",
         "start",
@@ -263,7 +348,7 @@ class Cell:
     def __init__(self, text: Text, span: Span, prefix: str, suffix: str, flags: int, *, bare: bool = False) -> None:
         """Nothing is compiled before the first question."""
         self.text, (self.start, self.end), self.prefix, self.suffix, self.flags = text, span, prefix, suffix, flags
-        self.bare, self.nests, self.role = bare, False, ""
+        self.bare, self.role = bare, ""
         self._original: Outcome | bool | None = False
         self._one_line: bool | None = None
         self._sequence: Sequence61 | bool | None = False
@@ -357,9 +442,13 @@ class Cell:
             return None
         if not edits:
             return len(sequence.at), sequence.sums[-1]
-        start, end = hull(edits)
-        new = words(self.text.splice(edits, start, end))
-        if new is None:
+        (start, end), bytewise = hull(edits), self.text.bytewise
+        piece, old = self.text.splice(edits, start, end), self.text.cut(start, end)
+        if _cuts(bytewise[start - 1 : start], old, piece, bytewise[end : end + 1]):
+            start, end = _widened(bytewise, start, end, self.start, self.end)
+            piece, old = self.text.splice(edits, start, end), self.text.cut(start, end)
+        new = words(piece)
+        if new is None or _prefixes(bytewise[start - 1 : start], old, piece, bytewise[end : end + 1]):
             return None
         at = len(self.prefix) + len(self.text.cut(self.start, start))
         return sequence.changed(at, at + len(self.text.cut(start, end)), new)
@@ -438,12 +527,18 @@ class Cells:
         self._compounds: dict[int, tuple[str, bool]] = {}
         self._elements: dict[int, tuple[list[int], list[int], list[int]]] = {}
         self._other_cells: dict[Span, Cell] = {}
+        self._declared_in: dict[int, set[str]] = {}
         self._walk()
+
+    def unit_number(self, start: int, end: int) -> int:
+        """Return the number of the statement or header that holds two byte offsets, -1 if there is none."""
+        at = bisect_right(self._unit_starts, start) - 1
+        return -1 if at < 0 or end > self._units[at].end else at
 
     def unit(self, start: int, end: int) -> Cell | None:
         """Return the statement or header that holds two byte offsets."""
-        at = bisect_right(self._unit_starts, start) - 1
-        if at < 0 or end > self._units[at].end:
+        at = self.unit_number(start, end)
+        if at < 0:
             return None
         cell = self._unit_cells.get(at)
         if cell is None:
@@ -481,9 +576,7 @@ class Cells:
             return None
         scope, loop = self._compounds[at]
         prefix = _SCOPES[scope] + (" while 1:\n" if loop else "") + indent
-        cell = self._other(Span(start, source.ends[at]), prefix, f"\n{indent}pass\n")
-        cell.nests = True
-        return cell
+        return self._other(Span(start, source.ends[at]), prefix, f"\n{indent}pass\n")
 
     def element(self, span: Span, unit: Cell, longest: int) -> Cell | None:
         """Return the largest element or argument of ``unit`` that holds ``span`` and is no longer than ``longest``.
@@ -504,9 +597,12 @@ class Cells:
             at = outer[at]
         best = Span(starts[at], ends[at])
         if NEEDS_WRAPPER.search(self.source.text.cut(*best)) is None:
-            return self._other(best, "(", ")\n", bare=True)
-        record = self._units[bisect_right(self._unit_starts, unit.start) - 1]
-        return self._other(best, f"{_wrapper(record)}(", f"\n){SUFFIX}")
+            cell = self._other(best, "(", ")\n", bare=True)
+        else:
+            record = self._units[bisect_right(self._unit_starts, unit.start) - 1]
+            cell = self._other(best, f"{_wrapper(record)}(", f"\n){SUFFIX}")
+        cell.role = "element"
+        return cell
 
     def _elements_of(self, unit: Cell) -> tuple[list[int], list[int], list[int]]:
         """Return starts and ends of a unit's elements and arguments, and the number of the one around each."""
@@ -545,15 +641,18 @@ class Cells:
 
     def declared_around(self, start: int, end: int) -> set[str]:
         """Return the names that are declared global or nonlocal in the region of two byte offsets, or on top."""
+        region = self.region(start, end) if self.declared else None
+        return self.declared_on_top if region is None else self.declared_in(region)
+
+    def declared_in(self, region: Cell) -> set[str]:
+        """Return the names that are declared global or nonlocal in a region, or on top."""
         if not self.declared:
             return self.declared_on_top
-        names = set(self.declared_on_top)
-        region = self.region(start, end)
-        if region is not None:
-            for at, name in self.declared[bisect_left(self.declared, (region.start, "")) :]:
-                if at >= region.end:
-                    break
-                names.add(name)
+        names = self._declared_in.get(region.start)
+        if names is None:
+            first, last = bisect_left(self.declared, (region.start, "")), bisect_left(self.declared, (region.end, ""))
+            names = self.declared_on_top.union(name for _, name in self.declared[first:last])
+            self._declared_in[region.start] = names
         return names
 
     def _other(self, span: Span, prefix: str, suffix: str, *, bare: bool = False) -> Cell:

@@ -1,5 +1,8 @@
 """Is a mutant still Python, is it changed, is it new? Judged on the smallest piece of the program that decides it.
 
+Most changes put a name, number or string in the place of an expression, and of these it is certain that they are
+valid and change the tree: see ``atoms``. All others are compiled.
+
 Compiling a whole file for each of its mutants costs hundreds of parses. But a change inside one statement leaves
 all others as they are, so it is enough to compile that statement. Such a piece is a *cell*. From small to large
 there are
@@ -16,7 +19,8 @@ where a smaller cell refuses. What a small cell cannot see (``global`` and ``non
 
 *Changed* and *new* mean: another AST. Different names or constants of the compiled code prove different trees, and
 so does different byte code where the edits move no lines, at a fraction of the cost of building the trees; only
-where that proves nothing are the trees themselves compared.
+where that proves nothing are the trees themselves compared. Changes that no one cell has judged are compared in
+``siblings``.
 """
 
 from __future__ import annotations
@@ -25,8 +29,8 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
 
+from astmut.atoms import Atoms
 from astmut.cells import (
     DUPLICATE,
     INVALID,
@@ -39,6 +43,7 @@ from astmut.cells import (
     Cells,
 )
 from astmut.model import Edit, Span, hull
+from astmut.siblings import Change, Siblings
 from astmut.source import Source
 
 LONG_STATEMENT = 300  # bytes; longer ones are judged by element or argument
@@ -60,9 +65,6 @@ def quiet() -> Iterator[None]:
         yield
 
 
-Changes: TypeAlias = list[tuple[Cell, Sequence[Edit]]]
-
-
 class Checker:
     """Judges the mutants of one source, and remembers them: no two of those it accepts have the same tree."""
 
@@ -71,7 +73,8 @@ class Checker:
         self.source = source
         self.cells = Cells(source)
         self._may_lack = source.coding not in _UNIVERSAL
-        self._accepted: dict[Cell, dict[tuple[int, int] | None, tuple[Changes, Changes]]] = {}
+        self._atoms = Atoms(source)
+        self._siblings = Siblings(self.cells)
         self._combined: dict[tuple[Span, ...], list[list[tuple[Cell, str]]]] = {}
 
     def verdict(self, edits: Sequence[Edit], at: int = -1) -> str:
@@ -81,13 +84,16 @@ class Checker:
         """
         if refused := self._outright(edits):
             return refused
+        region = self.cells.region(edits[0].span.start, edits[-1].span.end)
+        if region is not None and (places := self._certain(edits, at, region)):
+            return DUPLICATE if self._siblings.have(Change(region, edits, None, places)) else ""
         reason = INVALID
         for cell in self._cells_around(edits, at):
             if cell.original is None:
                 continue
             reason = cell.verdict(edits)
-            if not reason and (within := self._shared(cell)) is not None:
-                reason = self._met_elsewhere(cell, edits, within)
+            if not reason and region is not None and self._siblings.have(Change(region, edits, cell, ())):
+                reason = DUPLICATE
             if reason in {"", DUPLICATE}:
                 return reason
         return reason
@@ -126,6 +132,12 @@ class Checker:
             except UnicodeEncodeError:
                 return UNENCODABLE
         return ""
+
+    def _certain(self, edits: Sequence[Edit], at: int, region: Cell) -> tuple[Span, ...]:
+        """Return the expressions that become atoms, where that is all that ``edits`` do."""
+        if edits[0].span.start < self.cells.future_end or self.cells.declared_in(region):
+            return ()
+        return self._atoms.places(edits, at)
 
     def _cells_around(self, edits: Sequence[Edit], at: int) -> Iterator[Cell]:
         """Yield the cells that hold all of ``edits`` and may judge them, from small to large."""
@@ -200,43 +212,6 @@ class Checker:
         if not declared:
             return False
         return not declared.isdisjoint(_WORD.findall(cell.program() + " ".join(new for _, new in edits)))
-
-    def _shared(self, cell: Cell) -> Cell | None:
-        """Return the cell in which a change of ``cell`` could be equal to one of another cell, if it could.
-
-        That is the region for changes of whole statements (``if a: if a: b`` becomes ``if a: b`` in two ways), and a
-        long statement for those of its elements, since others may be judged by all of it.
-        """
-        start, end = cell.start, cell.end
-        region = self.cells.region(start, end)
-        if not cell.nests and cell is not region:
-            unit = self.cells.unit(start, end)
-            if unit is None or unit.end - unit.start <= LONG_STATEMENT:
-                return None
-            if region is None or region.span != unit.span:
-                return None if unit.original is None else unit
-        return None if region is None or region.original is None else region
-
-    def _met_elsewhere(self, cell: Cell, edits: Sequence[Edit], within: Cell) -> str:
-        """Compare a change with those that were judged in other cells of a larger one.
-
-        Two of them give one tree only where they leave the same words in the larger cell: what passes that cheap
-        test is compared as trees.
-        """
-        key = within.key(edits)
-        rivals = self._accepted.setdefault(within, {})
-        element = not cell.nests and cell.span != within.span
-        near: Changes = []
-        alike = rivals.values() if key is None else [rivals[one] for one in (key, None) if one in rivals]
-        for elements, others in alike:
-            near += others if element else [*elements, *others]  # a change of an element is none of another element
-        near = [(other, its) for other, its in near if other is not cell]
-        if near:
-            program = within.program(edits)
-            if any(within.same_tree(program, within.program(its)) for _, its in near):
-                return DUPLICATE
-        rivals.setdefault(key, ([], []))[0 if element else 1].append((cell, edits))
-        return ""
 
     def _by_region(self, edits: Sequence[Edit]) -> list[tuple[Cell, list[Edit]]]:
         """Share out edits over the regions (or class headers) that hold them; to the whole text if one has none."""

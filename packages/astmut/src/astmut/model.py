@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 NON_ASCII = "\ufffd"
+WORD = frozenset("_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") | {NON_ASCII}
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 

@@ -1,0 +1,117 @@
+"""Accepted changes of one source, side by side: no two of them may give one tree.
+
+Two changes that one cell has judged are compared there. All others give one tree only where they bring in and take
+away the same words (see ``balance``), and their places tell most of those apart: a change of one statement is none of
+another statement, one of an element none of another element, and atoms in two places are two trees. Only changes of
+compound statements and of more, *large* ones, may be equal wherever they are: ``if a: if a: b`` becomes ``if a: b`` in
+two ways. What is left is compared as trees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import TypeAlias
+
+from astmut.cells import Balance, Cell, Cells, balance
+from astmut.model import Edit, Span
+
+ATOMS, ELEMENT, UNIT, LARGE = range(4)
+# The kinds that a change within a statement or header is compared with there.
+_COMPARED = {ATOMS: (ELEMENT, UNIT), ELEMENT: (ATOMS, UNIT), UNIT: (ATOMS, ELEMENT)}
+
+
+class Change:
+    """An accepted change: the cell that judged it, or else the places of the atoms that it puts in."""
+
+    __slots__ = ("_position", "balance", "cell", "edits", "kind", "places", "region")
+
+    def __init__(self, region: Cell, edits: Sequence[Edit], cell: Cell | None, places: tuple[Span, ...]) -> None:
+        """Work out what kind of change it is, and its balance."""
+        self.region, self.edits, self.cell, self.places = region, edits, cell, places
+        self.balance = balance(region.text, edits)
+        self._position: Balance | bool = False
+        if cell is None:
+            self.kind = ATOMS
+        elif cell.role == "" or cell.span == region.span:
+            self.kind = LARGE
+        else:
+            self.kind = ELEMENT if cell.role == "element" else UNIT
+
+    @property
+    def position(self) -> Balance:
+        """What all programs of one tree that are made of the region have in common: their words in their order."""
+        if self._position is False:
+            self._position = self.region.key(self.edits)
+        return self._position  # type: ignore[return-value]
+
+
+Changes: TypeAlias = list[Change]
+
+
+class Siblings:
+    """The accepted changes of one source that lie in a region each."""
+
+    def __init__(self, cells: Cells) -> None:
+        """There are none yet."""
+        self.cells = cells
+        self._regions: dict[int, dict[Balance, Changes]] = {}
+        # The same changes by what they can be told apart with, so that none is compared with hundreds.
+        self._large: dict[tuple[int, Balance], Changes] = {}
+        self._smaller: dict[tuple[int, int, Balance], Changes] = {}
+        self._placed: dict[tuple[Span, ...], Changes] = {}
+
+    def have(self, one: Change) -> bool:
+        """Whether there is one with the same tree; the change is remembered if not."""
+        start = one.region.start
+        known = self._regions.get(start)
+        if known is None:
+            known = self._regions[start] = {}
+        unit = self.cells.unit_number(one.edits[0].span.start, one.edits[-1].span.end)
+        if any(self._same_tree(one, other) for other in self._alike(one, known, unit)):
+            return True
+        known.setdefault(one.balance, []).append(one)
+        if one.kind == LARGE:
+            self._large.setdefault((start, one.balance), []).append(one)
+        else:
+            self._smaller.setdefault((one.kind, unit, one.balance), []).append(one)
+        if one.places:
+            self._placed.setdefault(one.places, []).append(one)
+        return False
+
+    def _alike(self, one: Change, known: dict[Balance, Changes], unit: int) -> Iterable[Change]:
+        """Return those of a region's changes that could have the same tree."""
+        key = one.balance
+        if key is None:
+            return chain.from_iterable(known.values())
+        if one.kind == LARGE or None in known:
+            return [*known.get(key, ()), *known.get(None, ())]
+        found = [self._smaller.get((kind, unit, key)) for kind in _COMPARED[one.kind]]
+        found += self._large.get((one.region.start, key)), self._placed.get(one.places)
+        return [other for some in found if some for other in some]
+
+    def _same_tree(self, one: Change, other: Change) -> bool:
+        """Whether two changes of a region give one tree."""
+        if _apart(one, other) or _apart(other, one):
+            return False
+        if one.position != other.position and None not in (one.position, other.position):
+            return False
+        whole, judge = self.cells.whole, one.region
+        if judge.original is None or whole in (one.cell, other.cell):
+            judge = whole
+        return judge.same_tree(judge.program(one.edits), judge.program(other.edits))
+
+
+def _apart(one: Change, other: Change) -> bool:
+    """Whether two changes surely have two trees, or were compared by the cell that judged both."""
+    if one.balance != other.balance and None not in (one.balance, other.balance):
+        return True
+    if one.kind == other.kind == ATOMS:
+        return one.places != other.places
+    if one.cell is other.cell:
+        return True
+    if one.kind in {ELEMENT, UNIT} and one.cell is not None:
+        if other.kind == ATOMS:
+            return other.places[0].start < one.cell.start or other.places[-1].end > one.cell.end
+        return one.kind == other.kind
+    return False
