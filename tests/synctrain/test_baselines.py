@@ -339,7 +339,7 @@ def settings_of(recipes: dict[str, baselines.Recipe]) -> dict[str, Config]:
 
 
 def test_all_rows_take_equal_steps_on_equal_pairs(planned: Any, tmp_path: Path) -> None:
-    """Five passes over the pairs, 48 a batch: presets by themselves have from one pass over 1,200 pairs to fifteen."""
+    """Five passes over the pairs, 48 a batch: presets by themselves have from one pass over 900 pairs to fifteen."""
     (tmp_path / "mine.toml").write_text('preset = "best"\n[optim]\nsteps = 7\n[data]\nlimit = 20\n', "utf-8")
     rows = [*baselines.ROWS, f"mine={tmp_path / 'mine.toml'}"]
     recipes, said, _ = planned(*rows)
