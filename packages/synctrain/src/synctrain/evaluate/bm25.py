@@ -38,7 +38,7 @@ def _bm25s() -> Any:
     if asleep:
         sys.modules["jax"] = None  # type: ignore[assignment] # so that importing it fails
     try:
-        import bm25s
+        import bm25s  # keeps --help fast, too
     finally:
         if asleep:
             del sys.modules["jax"]
