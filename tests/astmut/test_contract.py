@@ -554,6 +554,12 @@ DECEPTIONS: list[tuple[str, str, bool]] = [
     ("def f():\n    |if a:|\n        y\n    z\n", "", False),
     ("class A:\n    x = |y|\n    z = 1\n", "y\nz", False),
     ("class A:\n    x = |y|\n    z = 1\n", "y\n    z", True),
+    # A backslash at the end takes in the next line, which is another one in the check.
+    ("class A:\n    @d\n    def g(self): |pass|\n    if a:\n        y = 1\n", "\\", False),
+    ("def f(): |pass|\nif a: b\n", "\\", False),
+    ("class A|(B):|\n    pass\n", ": \\", True),
+    ("def f():\n    x = |y|\n    z\n", "\\", True),
+    ("def f():\n    x = \\\n    |y|\n    if z: w\n", "", False),
     # A decorator or argument stands in parentheses in the check, not in the text.
     ("@|a|\ndef f(): pass\n", "a, b", False),
     ("@|a|\ndef f(): pass\n", "a for a in b", False),

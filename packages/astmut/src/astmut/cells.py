@@ -372,6 +372,17 @@ class Cell:
             at = end
         return at < self.end and self.text.cut(at, self.end)[0] not in _BLANK_OR_COMMENT
 
+    def ends_well(self, edits: Sequence[Edit]) -> bool:
+        """Whether the last line is still the cell's own: a backslash at its end would take in the next one."""
+        at = self.end
+        for (start, end), new in reversed(edits):
+            if end < at:
+                break
+            if new:
+                return not new.endswith("\\")
+            at = start
+        return self.text.bytewise[at - 1 : at] != "\\"
+
     def program(self, edits: Sequence[Edit] = ()) -> str:
         """Return the cell in its wrapper, with ``edits`` made, which all lie inside it."""
         return self.prefix + self.text.splice(edits, self.start, self.end) + self.suffix

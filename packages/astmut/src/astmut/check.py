@@ -168,7 +168,7 @@ class Checker:
     def _reaches_out(self, region: Cell, edits: Sequence[Edit]) -> bool:
         """Whether edits of a region may matter to, or depend on, the text outside."""
         cells = self.cells
-        if edits[0].span.start < cells.future_end or not region.begins_well(edits):
+        if edits[0].span.start < cells.future_end or not (region.begins_well(edits) and region.ends_well(edits)):
             return True
         if any("__future__" in new for _, new in edits):
             return True
@@ -176,7 +176,7 @@ class Checker:
 
     def _too_small(self, cell: Cell, edits: Sequence[Edit]) -> bool:
         """Whether a cell below a region cannot judge ``edits``, by what they or its surroundings are."""
-        if edits[0].span.start == cell.start and _begins_otherwise(cell, edits):
+        if (edits[0].span.start == cell.start and _begins_otherwise(cell, edits)) or not cell.ends_well(edits):
             return True
         if cell.bare:
             if any(new and NEEDS_WRAPPER.search(new) for _, new in edits):
