@@ -49,9 +49,10 @@ def train_peer(seed: int, folder: Path, precision: str, train_on: str, test_on: 
     from sentence_transformers.losses import MultipleNegativesRankingLoss
 
     from synctrain import build, config, encoders
+    from synctrain.types import nothing
 
     chosen = config.load("best", (), [*COMMON, f"data.train={train_on}", f"data.test={list(test_on)}"])
-    pairs = build.read_sets(replace(chosen, seed=seed), quiet).train
+    pairs = build.read_sets(replace(chosen, seed=seed), nothing).train
     model = st.SentenceTransformer(encoders.find("minilm"))
     model.max_seq_length = encoders.load("minilm").max_length
     arguments = st.SentenceTransformerTrainingArguments(
@@ -72,10 +73,6 @@ def train_peer(seed: int, folder: Path, precision: str, train_on: str, test_on: 
     ).train()
     model.save(str(folder / "model"))
     return str(folder / "model")
-
-
-def quiet(_text: str) -> None:
-    """Say nothing."""
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import os
 import platform
 import shlex
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -83,6 +84,27 @@ def command() -> str:
 def today() -> str:
     """The date in UTC."""
     return dt.datetime.now(dt.timezone.utc).date().isoformat()
+
+
+# --- fresh processes, logs of runs ----------------------------------------------------------------
+
+
+def in_child(script: str, *arguments: str, **environment: str) -> Any:
+    """Run a benchmark's own script in a fresh process; return what its last line holds as JSON."""
+    done = subprocess.run(
+        [sys.executable, script, *arguments],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def steps_in(out: Path) -> list[dict[str, Any]]:
+    """The steps in the log of a run of synctrain."""
+    lines = map(json.loads, (out / "log.jsonl").read_text("utf-8").splitlines())
+    return [line for line in lines if line["event"] == "step"]
 
 
 # --- models --------------------------------------------------------------------------------------

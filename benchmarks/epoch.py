@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common import sized_model, table, write_result
+from common import in_child, sized_model, steps_in, table, write_result
 
 PACKAGES = ("synctrain", "astmut", "torch", "transformers", "accelerate", "sentence-transformers")
 BATCH, LENGTH = 48, 128
@@ -43,26 +40,26 @@ def config_of(way: str, form: Sequence[str]) -> Any:
 def child(way: str, form: Sequence[str], out: Path) -> dict[str, Any]:
     """In a fresh process: one epoch, and where its seconds went."""
     from synctrain import build, loop
+    from synctrain.types import nothing
 
     chosen = config_of(way, form)
     begun = time.perf_counter()
-    sets = build.read_sets(chosen, quiet)
+    sets = build.read_sets(chosen, nothing)
     read = time.perf_counter()
     if way == PEER:
         return {"read": read - begun, **theirs(sets.train, chosen, out)}
-    parts = build.build(chosen, sets, quiet)
+    parts = build.build(chosen, sets, nothing)
     ready = time.perf_counter()
     loop.fit(parts, chosen, out, quiet=True)
     whole = time.perf_counter() - ready
-    lines = [json.loads(line) for line in (out / "log.jsonl").read_text("utf-8").splitlines()]
-    seconds = [line["seconds"] for line in lines if line["event"] == "step"]
-    rows = [line for line in lines if line["event"] == "step"]
+    rows = steps_in(out)
+    trained = sum(row["seconds"] for row in rows)
     return {
         "read": read - begun,
         "prepare": ready - read,
-        "train": sum(seconds),
-        "validate_and_save": whole - sum(seconds),
-        "steps": len(seconds),
+        "train": trained,
+        "validate_and_save": whole - trained,
+        "steps": len(rows),
         "pairs": len(sets.train),
         "tokens": sum(row["tokens"] for row in rows),
         "hard": sum(row["seen.hard"] for row in rows),
@@ -104,18 +101,11 @@ def theirs(pairs: Sequence[Any], chosen: Any, out: Path) -> dict[str, Any]:
     }
 
 
-def quiet(_text: str) -> None:
-    """Say nothing."""
-
-
 def run(way: str, form: Sequence[str]) -> dict[str, Any]:
     """One way in a fresh process, with an empty cache."""
     with tempfile.TemporaryDirectory() as folder:
-        started = [sys.executable, __file__, "--child", way, "--folder", folder]
-        started += [part for one in form for part in ("--form", one)]
-        environment = {**os.environ, "SYNCTRAIN_CACHE": f"{folder}/cache"}
-        done = subprocess.run(started, stdout=subprocess.PIPE, check=True, text=True, env=environment)
-    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+        given = [part for one in form for part in ("--form", one)]
+        return in_child(__file__, "--child", way, "--folder", folder, *given, SYNCTRAIN_CACHE=f"{folder}/cache")  # type: ignore[no-any-return]
 
 
 def main() -> None:

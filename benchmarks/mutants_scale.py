@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from common import table, write_result
+from common import in_child, table, write_result
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = ("conala", "pydocs", "django")
@@ -59,14 +56,7 @@ def main() -> None:
     found = []
     for size in SIZES:
         with tempfile.TemporaryDirectory() as cache:
-            done = subprocess.run(
-                [sys.executable, __file__, "--one", str(size)],
-                env={**os.environ, "SYNCTRAIN_CACHE": cache},
-                stdout=subprocess.PIPE,
-                check=True,
-                text=True,
-            )
-        found.append(json.loads(done.stdout.splitlines()[-1]))
+            found.append(in_child(__file__, "--one", str(size), SYNCTRAIN_CACHE=cache))
         print(found[-1], flush=True)
     first = found[0]
     per_pair = first["seconds"] / first["pairs"]

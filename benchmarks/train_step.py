@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common import Bar, sized_model, table, write_result
+from common import Bar, in_child, sized_model, steps_in, table, write_result
 
 CONALA = Path(__file__).parents[2] / "shared" / "data" / "conala" / "pairs.jsonl.gz"
 PACKAGES = ("synctrain", "astmut", "torch", "transformers", "accelerate", "sentence-transformers")
@@ -71,12 +69,12 @@ def config_of(way: str, steps: int, form: Sequence[str]) -> Any:
 def ours(way: str, steps: int, form: Sequence[str], out: Path) -> tuple[list[float], float]:
     """Train with synctrain; seconds of each step from its log."""
     from synctrain import build, loop
+    from synctrain.types import nothing
 
     config = config_of(way, steps, form)
-    parts = build.build(config, build.read_sets(config, quiet), quiet)
+    parts = build.build(config, build.read_sets(config, nothing), nothing)
     loop.fit(parts, config, out, quiet=True)
-    lines = [json.loads(line) for line in (out / "log.jsonl").read_text("utf-8").splitlines()]
-    rows = [line for line in lines if line["event"] == "step"]
+    rows = steps_in(out)
     return [row["seconds"] for row in rows], statistics.mean(row["real_tokens"] for row in rows)
 
 
@@ -89,10 +87,11 @@ def theirs(way: str, steps: int, form: Sequence[str], out: Path) -> tuple[list[f
     from transformers import TrainerCallback
 
     from synctrain import build, data, encoders, negatives
+    from synctrain.types import nothing
 
     kind = way.rpartition(" ")[2]
     config = config_of(kind, steps, form)
-    pairs = build.read_sets(config, quiet).train
+    pairs = build.read_sets(config, nothing).train
     soft = negatives.draw_soft(pairs, config.negatives.soft, config.seed, normalised=data.fingerprint)
     count = PER_PAIR if kind == "triplets" else 1
     order = torch.randperm(len(pairs)).tolist()[: steps * BATCH // count]
@@ -136,10 +135,6 @@ def theirs(way: str, steps: int, form: Sequence[str], out: Path) -> tuple[list[f
     return times, float("nan")
 
 
-def quiet(_text: str) -> None:
-    """Say nothing."""
-
-
 def peak_memory() -> int:
     """Largest resident size of this process so far, in bytes."""
     for line in Path("/proc/self/status").read_text("utf-8").splitlines():
@@ -156,10 +151,8 @@ WAYS = (*OURS, f"{PEER} triplets", f"{PEER} contrast")
 def run(way: str, steps: int, form: Sequence[str]) -> dict[str, Any]:
     """One way in a fresh process."""
     with tempfile.TemporaryDirectory() as folder:
-        started = [sys.executable, __file__, "--child", way, "--steps", str(steps), "--folder", folder]
-        started += [part for one in form for part in ("--form", one)]
-        done = subprocess.run(started, stdout=subprocess.PIPE, check=True, text=True, env={**os.environ})
-    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+        given = [part for one in form for part in ("--form", one)]
+        return in_child(__file__, "--child", way, "--steps", str(steps), "--folder", folder, *given)  # type: ignore[no-any-return]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

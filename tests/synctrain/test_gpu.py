@@ -152,7 +152,7 @@ def test_a_killed_run_goes_on_to_the_bit(runs: Runs, tmp_path: Path, bert_folder
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert json.loads((log).read_text("utf-8").splitlines()[-1])["step"] < 60
+    assert json.loads(log.read_text("utf-8").splitlines()[-1])["step"] < 60
     subprocess.run(command(broken, "--resume"), env=environment, check=True, capture_output=True)
     assert runs.lines(broken) == runs.lines(whole)
     ours, theirs = runs.weights(broken), runs.weights(whole)

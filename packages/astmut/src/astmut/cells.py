@@ -462,7 +462,7 @@ class Cell:
         if new is None or _prefixes(bytewise[start - 1 : start], old, piece, bytewise[end : end + 1]):
             return None
         at = len(self.prefix) + len(self.text.cut(self.start, start))
-        return sequence.changed(at, at + len(self.text.cut(start, end)), new)
+        return sequence.changed(at, at + len(old), new)
 
     def unchanged(self, program: str, got: Outcome, edits: Sequence[Edit]) -> bool:
         """Whether a program, made of this cell by ``edits``, has the tree of the original."""
