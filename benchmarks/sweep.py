@@ -3,6 +3,7 @@
     python benchmarks/sweep.py                 all libraries; writes results/<date>-sweep.json
     python benchmarks/sweep.py --only numpy    one of them
     python benchmarks/sweep.py --every 50      a fiftieth of the files
+    python benchmarks/sweep.py --parts FOLDER  keeps each library's counts there; begun again, it goes on behind them
 
 The standard library (its tests included), numpy, pandas, torch, sympy and Django, as far as they are installed:
 every rule, modes each and together, checked. Nothing may be raised but `ParseError`. Of every mutant: no byte
@@ -16,8 +17,10 @@ from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import importlib.util
 import itertools
+import json
 import random
 import re
 import sys
@@ -31,7 +34,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common import table, write_result
+from common import table, version, write_result
 
 import astmut
 
@@ -283,6 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", choices=LIBRARIES, help="this library (may be repeated)")
     parser.add_argument("--every", type=int, default=1, help="only every so-many-th file")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--parts", type=Path, help="a folder that keeps each library's counts, and gives them back")
     parser.add_argument("--out", type=Path, help="where the result goes; a part of the sweep writes none elsewhere")
     options = parser.parse_args(arguments)
 
@@ -290,7 +294,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for library in options.only or LIBRARIES:
         jobs = list(itertools.islice(files_of(library), 0, None, options.every))
         if jobs:
-            reports[library] = sweep(jobs, options.processes)
+            kept = options.parts and options.parts / f"{library}-{stamp(library, options.every)}.json"
+            reports[library] = restored(kept) or sweep(jobs, options.processes)
+            keep(reports[library], kept)
     total = Report()
     for report in reports.values():
         total.add(report)
@@ -303,6 +309,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         content = {"defects": total.defects, "all": as_json(total), "libraries": libraries}
         print(f"written: {write_result('sweep', content, PACKAGES, options.out).name}")
     return bool(total.defects)
+
+
+def stamp(library: str, every: int) -> str:
+    """What a library's counts hold for: this engine, this Python, these versions, this share of the files."""
+    engine = sorted(Path(astmut.__file__).parent.rglob("*.py"))
+    parts = [sys.version, str(every), *(f"{name} {version(name)}" for name in ("libcst", library))]
+    said = [str(part).encode() for part in parts] + [path.read_bytes() for path in (*engine, Path(__file__))]
+    return hashlib.sha256(b"\0".join(said)).hexdigest()[:12]
+
+
+def restored(kept: Path | None) -> Report | None:
+    """Counts that an earlier sweep kept; None where there are none."""
+    if kept is None or not kept.exists():
+        return None
+    values = json.loads(kept.read_text("utf-8"))
+    report = Report()
+    for name, value in values.items():
+        setattr(report, name, Counter(value) if isinstance(value, dict) else value)
+    return report
+
+
+def keep(report: Report, kept: Path | None) -> None:
+    """Keep the counts of a library for a sweep begun again."""
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(vars(report)), encoding="utf-8")
 
 
 def as_json(report: Report) -> dict[str, object]:
