@@ -13,7 +13,7 @@ PACKAGES = Path(__file__).parents[1] / "packages"
 FLOORS = {
     "astmut": "cli > cli_index > __init__, task, terminal > face, document, corpus, files, since > rules/*, engine"
     " > check, scope, strings, substitutes > siblings > atoms, cells, rulebook, where, layout, formats, imports"
-    " > surroundings > source > model, spans, library/*",
+    " > surroundings > source > model, spans, tokens, library/*",
     "synctrain": "__main__ > cli > baselines, probe > train, measure > build, excerpt, loop, report > draw"
     " > data/*, encoders/*, negatives/*, curriculum/*, objectives/*, evaluate/*, blend, checkpoint, order, parts"
     " > __init__, types, config, files, log",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # at run time __getattr__ brings each name when it is first u
         choose,
         rule,
     )
-    from astmut.source import ParseError, Source  # keeps --help fast
+    from astmut.source import ParseError, Program, Source  # keeps --help fast
     from astmut.where import UnknownFunctionError  # keeps --help fast
 
 __version__ = "0.1.0"
@@ -45,6 +45,7 @@ __all__ = [
     "Mutant",
     "ParseError",
     "Position",
+    "Program",
     "Rewrite",
     "Rewrites",
     "Rule",
@@ -79,7 +80,7 @@ _HOMES = {
         "UnknownRuleError",
         "rule",
     ),
-    "source": ("ParseError", "Source"),
+    "source": ("ParseError", "Program", "Source"),
     "where": ("UnknownFunctionError",),
     # What depends on which rules there are comes only once they are registered.
     "face:rulebook": ("RULES", "choose"),

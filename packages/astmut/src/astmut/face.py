@@ -10,10 +10,10 @@ from typing import Any
 
 import astmut.rules
 from astmut import engine
-from astmut.engine import MODES, Mode, Stats
+from astmut.engine import MODES, Found, Mode, Stats
 from astmut.model import Mutant, Site
-from astmut.rulebook import Rule, choose, configured, load_plugins
-from astmut.source import Source
+from astmut.rulebook import Rule, choose, configured, load_plugins, may_apply
+from astmut.source import Program, Source
 from astmut.where import wanted
 
 __all__ = ["mutate", "sites"]
@@ -25,7 +25,7 @@ NONE: Mapping[str, Mapping[str, Any]] = {}
 
 
 def sites(
-    text: str | bytes | Source,
+    text: str | bytes | Program,
     *,
     rules: Iterable[str | Rule] | str | None = None,
     groups: Iterable[str] | str = (),
@@ -38,13 +38,11 @@ def sites(
     Nothing is checked yet: a few sites may turn out not to give a valid, changed, new program. See ``mutate`` for
     the parameters and the errors raised.
     """
-    source = _source(text)
-    chosen = configured(choose(rules, groups), options)
-    return engine.find(source, chosen, wanted(source, lines, function)).sites
+    return _found(text, configured(choose(rules, groups), options), lines, function)[1].sites
 
 
 def mutate(
-    text: str | bytes | Source,
+    text: str | bytes | Program,
     *,
     rules: Iterable[str | Rule] | str | None = None,
     groups: Iterable[str] | str = (),
@@ -61,7 +59,8 @@ def mutate(
     """Yield mutants of a Python program, each of them valid, changed, and different from all others.
 
     Args:
-        text: the program; bytes are decoded by byte order mark or coding cookie. Never imported or run.
+        text: the program, or the ``Source`` that was made of it; bytes are decoded by byte order mark or coding
+            cookie. Never imported or run.
         rules: names of rules, or ``Rule`` objects; all rules where neither rules nor groups are given. Order has
             no influence.
         groups: names of groups of rules.
@@ -80,7 +79,8 @@ def mutate(
         stats: counts of sites, mutants, and refusals by rule and reason are added to it.
 
     Raises:
-        ParseError: the text cannot be decoded or parsed.
+        ParseError: the text cannot be decoded, or Python cannot parse it; or libcst cannot, which is asked only where
+            a look at the text does not rule out that there are sites.
         UnknownRuleError, UnknownFunctionError, UnknownOptionError: there is nothing of that name; the message suggests
             what there is.
         ValueError: an unknown mode, a negative count, or an option's value that its rule refuses.
@@ -91,11 +91,12 @@ def mutate(
         raise ValueError(f"no mode named {mode!r}; there are: {', '.join(MODES)}")
     if count is not None and count < 0:
         raise ValueError(f"count is {count}; there are no fewer than 0 mutants")
-    source = _source(text)
     chosen = configured(choose(rules, groups), options)
-    found = engine.find(source, chosen, wanted(source, lines, function), together=mode == "together")
+    source, found = _found(text, chosen, lines, function, together=mode == "together")
     stats = Stats() if stats is None else stats
     stats.sites.update([site.rule for site in found.sites])
+    if source is None:
+        return iter(())
     if mode == "each":
         mutants = engine.each(source, chosen, found, stats, check=check)
     elif mode == "together":
@@ -107,13 +108,26 @@ def mutate(
     return islice(_reprinted(mutants) if unparse else mutants, count)
 
 
-def _source(text: object) -> Source:
-    """Return the source of a text, or the one given."""
-    if isinstance(text, Source):
-        return text
-    if isinstance(text, str | bytes):
-        return Source(text)
-    raise TypeError(f"the program must be str, bytes or Source, not {type(text).__name__}")
+def _found(
+    text: object,
+    chosen: tuple[Rule, ...],
+    lines: Iterable[tuple[int, int]],
+    function: str | None,
+    *,
+    together: bool = False,
+) -> tuple[Source | None, Found]:
+    """Return the parsed text and the sites in it; None where a look at its tokens says that there are none."""
+    if not isinstance(text, str | bytes | Program):
+        raise TypeError(f"the program must be str, bytes or Source, not {type(text).__name__}")
+    program = text if isinstance(text, Program) else Program(text)
+    lines = list(lines)
+    if isinstance(program, Source):
+        source = program
+    elif function is None and not lines and not may_apply(chosen, program.text.value):
+        return None, Found([], [], [])
+    else:
+        source = Source(program)
+    return source, engine.find(source, chosen, wanted(source, lines, function), together=together)
 
 
 def _reprinted(mutants: Iterable[Mutant]) -> Iterator[Mutant]:

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple, TypeAlias
 import libcst as cst
 from rapidfuzz import process
 
+from astmut.tokens import tokens_of
+
 Replacement: TypeAlias = str | tuple[str | cst.CSTNode, ...]
 Edits: TypeAlias = Mapping[Any, Replacement]  # by node or Span; Mapping is not covariant in its keys
 
@@ -68,7 +70,8 @@ class UnknownOptionError(LookupError):
 class Rule:
     """One way to change programs: a name, the groups it belongs to, the node types it is asked about.
 
-    ``skip`` names the contexts whose nodes it is not asked about. Made by the ``rule`` decorator.
+    ``skip`` names the contexts whose nodes it is not asked about. ``tokens`` is a regular expression that is found in
+    every text with a site, or None where there is no telling. Made by the ``rule`` decorator.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Rule:
     types: tuple[type[cst.CSTNode], ...]
     rewrites: RuleFunction = field(repr=False)
     skip: frozenset[str] = frozenset()
+    tokens: str | None = None
 
     @property
     def doc(self) -> str:
@@ -148,7 +152,9 @@ def _block_example(lines: list[str]) -> Example:
 RULES: dict[str, Rule] = {}
 
 
-def rule(name: str, *groups: str, skip: Iterable[str] = (ANNOTATION, PATTERN)) -> Callable[[F], F]:
+def rule(
+    name: str, *groups: str, skip: Iterable[str] = (ANNOTATION, PATTERN), tokens: str | None = None
+) -> Callable[[F], F]:
     """Register a function as the rule ``name``, in kebab case, of some groups.
 
     The function takes ``(node, source)``; the annotation of ``node`` says which nodes it is asked about
@@ -161,13 +167,20 @@ def rule(name: str, *groups: str, skip: Iterable[str] = (ANNOTATION, PATTERN)) -
     ``skip`` are contexts that the rule does not look into: ``annotation`` (also of type aliases and type
     parameters), ``pattern`` (of ``case``), ``f-string``. The docstring holds the examples.
 
-    Raises ``ValueError`` for a name that is taken and ``TypeError`` for an annotation that names no node type.
+    ``tokens`` is a regular expression that is found in every text with a site. Texts without it are not parsed where
+    no other rule is asked for. What the node types say already (an ``if`` is written with "if") need not be said.
+
+    Raises ``ValueError`` for a name that is taken, ``TypeError`` for an annotation that names no node type, and
+    ``re.error`` for tokens that are no regular expression.
     """
 
     def declare(function: F) -> F:
         if name in RULES:
             raise ValueError(f"a rule named {name!r} exists already")
-        RULES[name] = Rule(name, tuple(groups), _node_types(function), function, frozenset(skip))
+        types = _node_types(function)
+        if tokens is not None:
+            re.compile(tokens)
+        RULES[name] = Rule(name, tuple(groups), types, function, frozenset(skip), tokens or tokens_of(types))
         return function
 
     return declare
@@ -230,6 +243,18 @@ def configured(rules: Iterable[Rule], options: Mapping[str, Mapping[str, Any]]) 
         if name not in names and name not in RULES:
             raise UnknownRuleError(_unknown("rule", name, RULES))
     return tuple(rule.with_options(**options[rule.name]) if rule.name in options else rule for rule in rules)
+
+
+def may_apply(rules: tuple[Rule, ...], text: str) -> bool:
+    """Say whether one of ``rules`` may have a site in a text that Python parses, by a look at its tokens alone."""
+    look = _first_look(rules)
+    return look is None or look.search(text) is not None
+
+
+@lru_cache
+def _first_look(rules: tuple[Rule, ...]) -> re.Pattern[str] | None:
+    tokens = [rule.tokens for rule in rules]
+    return None if None in tokens else re.compile("|".join(f"(?:{each})" for each in tokens))
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> str:

@@ -69,8 +69,8 @@ class ParseError(ValueError):
         return f"{where}: {self.reason}" if where else self.reason
 
 
-class Source:
-    """One parsed program. Everything a rule may ask: spans, parents, text of nodes.
+class Program:
+    """A text that Python parses, decoded, without its tree. Rules are given a ``Source``, which has one.
 
     Offsets are utf-8 bytes of the decoded text. A file's byte order mark is no part of it: ``encode`` puts it back.
     ``defect`` is empty, or says why Python does not compile a text that it parses
@@ -78,24 +78,48 @@ class Source:
     """
 
     def __init__(self, text: str | bytes, path: str | None = None) -> None:
-        """Parse ``text``: ``compile`` as the gate, then libcst, then one printing pass for the spans."""
+        """Decode ``text`` and let Python compile it."""
         self.path = path
-        self.memo: dict[object, object] = {}  # what other modules worked out about this source, by their own keys
         try:
             self.coding, value = ("utf-8", text) if isinstance(text, str) else _decode(text)
             self.text = Text(value)
             self.flags, self.defect = _gate(value)
-            with collector_off(), _ValidationOff():
-                self.origin = len(BOM.encode()) if value.startswith(BOM) else 0  # where the program begins
-                self.module, recording = _parse(self.text, self.origin)
-                self.nodes, self.starts, self.ends, self.parents, self.by_type, _ = recording
-                # By identity: the hash of a libcst node is a Python function, three times as slow.
-                self._numbers = dict(zip(map(id, self.nodes), range(len(self.nodes)), strict=True))
         except ParseError as error:
             error.path = path
             raise
         except UnicodeEncodeError as error:
             raise ParseError(f"no file can hold this text: {error.reason}", path=path) from None
+
+    def encode(self, text: str) -> bytes:
+        """Return ``text`` as bytes in the coding that the program was read in, byte order mark included."""
+        return text.encode(self.coding)
+
+
+class Source(Program):
+    """One parsed program. Everything a rule may ask: spans, parents, text of nodes.
+
+    Raises ``ParseError`` for a text that Python or libcst does not parse.
+    """
+
+    def __init__(self, text: str | bytes | Program, path: str | None = None) -> None:
+        """Parse ``text``: ``compile`` as the gate, then libcst, then one printing pass for the spans."""
+        if isinstance(text, Program):
+            self.path, self.coding, self.text = text.path, text.coding, text.text
+            self.flags, self.defect = text.flags, text.defect
+        else:
+            super().__init__(text, path)
+        self.memo: dict[object, object] = {}  # what other modules worked out about this source, by their own keys
+        value = self.text.value
+        self.origin = len(BOM.encode()) if value.startswith(BOM) else 0  # where the program begins
+        try:
+            with collector_off(), _ValidationOff():
+                self.module, recording = _parse(self.text, self.origin)
+                self.nodes, self.starts, self.ends, self.parents, self.by_type, _ = recording
+                # By identity: the hash of a libcst node is a Python function, three times as slow.
+                self._numbers = dict(zip(map(id, self.nodes), range(len(self.nodes)), strict=True))
+        except ParseError as error:
+            error.path = self.path
+            raise
 
     def of_types(self, types: Iterable[type[cst.CSTNode]]) -> list[int]:
         """Return the numbers of all nodes of just these types, in the order of the text."""
@@ -118,10 +142,6 @@ class Source:
                     spans.append(Span(start, end))
                     behind = end
         return spans
-
-    def encode(self, text: str) -> bytes:
-        """Return ``text`` as bytes in the coding that the source was read in, byte order mark included."""
-        return text.encode(self.coding)
 
     def number(self, node: cst.CSTNode) -> int:
         """Return the place of ``node`` in ``nodes``, ``starts``, ``ends`` and ``parents``."""
@@ -322,26 +342,30 @@ class _ValidationOff:
     prints is compared with it. Other threads that make nodes meanwhile go without the validation too.
     """
 
-    lock = threading.Lock()
     parses = 0
-    validation = CSTNode.__post_init__
+    lock = threading.Lock()
 
     def __enter__(self) -> None:
-        """Take the validation out for the first parse in progress."""
+        """Count one more parse in progress."""
         with self.lock:
+            if not _ValidationOff.parses and CSTNode.__post_init__ is not _validate_between_parses:
+                CSTNode.__post_init__ = _validate_between_parses  # type: ignore[assignment,method-assign]
             _ValidationOff.parses += 1
-            CSTNode.__post_init__ = _no_validation  # type: ignore[assignment,method-assign]
 
     def __exit__(self, *_: object) -> None:
-        """Put it back behind the last."""
+        """Count it off; behind the last, nodes are validated again."""
         with self.lock:
             _ValidationOff.parses -= 1
-            if not self.parses:
-                CSTNode.__post_init__ = _ValidationOff.validation  # type: ignore[method-assign]
 
 
-def _no_validation(_node: CSTNode) -> None:
-    """Stand in for the validation of a node."""
+def _validate_between_parses(node: CSTNode, off: type[_ValidationOff] = _ValidationOff) -> None:
+    """Validate a node that is made while no parse is in progress.
+
+    It takes the place of libcst's method once in a process. To exchange the two for each parse would not do: Python
+    3.13 never again caches a class that was changed a thousand times, and its attributes take five times as long.
+    """
+    if not off.parses:
+        node._validate()  # noqa: SLF001 - all that the method does whose place this takes
 
 
 def _aligned(recording: Recording, actual: bytes, origin: int) -> Recording:

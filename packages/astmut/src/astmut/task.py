@@ -12,7 +12,7 @@ from astmut.engine import Mode, Stats
 from astmut.face import mutate, sites
 from astmut.model import Mutant
 from astmut.rulebook import RuleError
-from astmut.source import ParseError, Source
+from astmut.source import ParseError, Program
 from astmut.where import UnknownFunctionError
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
@@ -126,9 +126,12 @@ class Mutating:
                 yield NoFunction(f"{formats.quoted(item.path)}: {error}")
             except RuleError as error:
                 yield Failed(f"{formats.quoted(item.path)}: {error}")
+            except ParseError as error:
+                yield _unparsed(item, error)
+                return
         yield Counted(stats)
 
-    def _mutants(self, source: Source, lines: Ranges, stats: Stats) -> Iterator[Mutant]:
+    def _mutants(self, source: Program, lines: Ranges, stats: Stats) -> Iterator[Mutant]:
         return mutate(
             source,
             rules=self.where.rules,
@@ -143,7 +146,7 @@ class Mutating:
             stats=stats,
         )
 
-    def _rendered(self, mutants: Iterable[Mutant], data: bytes, source: Source, item: Item) -> Iterator[Row]:
+    def _rendered(self, mutants: Iterable[Mutant], data: bytes, source: Program, item: Item) -> Iterator[Row]:
         """Yield the mutants in the wanted form; on a terminal, that is in utf-8, whatever the file's coding."""
         path = item.path
         lines = formats.Lines(source.text, mark=source.coding == formats.UTF8_WITH_MARK)
@@ -197,6 +200,9 @@ class Listing:
         except RuleError as error:
             yield Failed(f"{formats.quoted(item.path)}: {error}")
             return
+        except ParseError as error:
+            yield _unparsed(item, error)
+            return
         for site in found:
             if self.form == "jsonl":
                 yield Printed(formats.json_line(formats.site_row(site, item.path)))
@@ -204,17 +210,21 @@ class Listing:
                 yield Printed(formats.site_line(site, item.path))
 
 
-def _opened(item: Item) -> Generator[Row, None, tuple[bytes, Source | None]]:
-    """Return the bytes of a file and its source, None where they cannot be had, which is said."""
+def _opened(item: Item) -> Generator[Row, None, tuple[bytes, Program | None]]:
+    """Return the bytes of a file and its program, None where they cannot be had, which is said."""
     try:
         data = Path(item.path).read_bytes() if item.data is None else item.data
-        return data, Source(data)
+        return data, Program(data)
     except OSError as error:
         yield Failed(f"{formats.quoted(item.path)}: {error.strerror or error}")
     except ParseError as error:
-        line = f":{error.line}" if error.line is not None else ""
-        yield Failed(f"{formats.quoted(item.path)}{line}: {' '.join(error.reason.split())}")
+        yield _unparsed(item, error)
     return b"", None
+
+
+def _unparsed(item: Item, error: ParseError) -> Failed:
+    line = f":{error.line}" if error.line is not None else ""
+    return Failed(f"{formats.quoted(item.path)}{line}: {' '.join(error.reason.split())}")
 
 
 def _titled(mutant: Mutant, path: str, text: bytes) -> bytes:
@@ -223,7 +233,7 @@ def _titled(mutant: Mutant, path: str, text: bytes) -> bytes:
     return b"# astmut: " + formats.title(mutant, path).encode() + b"\n" + text + end
 
 
-def wanted_lines(source: Source, lines: Ranges, changed: Ranges | None) -> Ranges | None:
+def wanted_lines(source: Program, lines: Ranges, changed: Ranges | None) -> Ranges | None:
     """Return the lines that are both asked for and changed; ``()`` where all are wanted, None where none is."""
     if changed is None:
         return lines

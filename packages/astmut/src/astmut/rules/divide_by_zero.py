@@ -11,7 +11,7 @@ OPERATORS = {
 STRINGS = {cst.SimpleString, cst.FormattedString, cst.ConcatenatedString}
 
 
-@rule("divide-by-zero", "disco")
+@rule("divide-by-zero", "disco", tokens="[/%]")
 def divide_by_zero(node: cst.BinaryOperation | cst.AugAssign, source: Source) -> Rewrites:
     """Turn the denominator of a division or remainder into 0.
 

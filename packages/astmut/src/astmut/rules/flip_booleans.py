@@ -9,7 +9,7 @@ from astmut.surroundings import in_literal_type
 OPPOSITE = {"True": "False", "False": "True"}
 
 
-@rule("flip-booleans", "sync", "natural", skip=(ANNOTATION,))
+@rule("flip-booleans", "sync", "natural", skip=(ANNOTATION,), tokens="True|False")
 def flip_booleans(node: cst.Name, source: Source) -> Rewrites:
     """Turn ``True`` into ``False`` and back.
 

@@ -8,7 +8,7 @@ from astmut.rulebook import Rewrites, rule
 from astmut.source import Source
 
 
-@rule("swap-arguments", "disco", "natural")
+@rule("swap-arguments", "disco", "natural", tokens=",")
 def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     """Swap two neighbouring positional arguments of a call.
 
