@@ -2,6 +2,8 @@
 
     python benchmarks/fit.py                       presets best and soft; writes results/<date>-fit.json
     python benchmarks/fit.py --preset best         one of them (repeatable)
+    python benchmarks/fit.py --seed 0 --seed 1     each of them so often; the table has means, the first seed's model is
+                                                   the one that the result file describes in full
 
 Each preset trains MiniLM on functions of the standard library, as `synctrain fit` does without arguments. It is
 measured before and after on functions of modules that were held out, on the retrieval sets of ../shared/data where
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import statistics
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +29,7 @@ PACKAGES = ("synctrain", "astmut", "torch", "transformers", "accelerate")
 EQUAL = {"soft": ("data.limit=900", "optim.batch=32", "optim.steps=29", "optim.rate=8e-5", "negatives.soft=1")}
 MUTANTS = 8
 SEEN = "sync"
+WHEN = ("before", "after")
 
 
 def measured(model: str, config: Any, sets: Any, probes: dict[str, Any]) -> dict[str, Any]:
@@ -76,30 +80,41 @@ def run(preset: str, settings: Sequence[str], folder: Path) -> dict[str, Any]:
     }
 
 
+def in_words(pairs: Sequence[tuple[float, ...]]) -> list[str]:
+    """The mean before and after over some runs, and what changed in each."""
+    means = (statistics.mean(values) for values in zip(*pairs, strict=True))
+    return [*(f"{mean:.1f}" for mean in means), " ".join(f"{pair[1] - pair[0]:+.1f}" for pair in pairs)]
+
+
 def main() -> None:
     """Train, measure, print, write."""
     parser = argparse.ArgumentParser(description="Does synctrain fit make a model better?")
     parser.add_argument("--preset", action="append")
+    parser.add_argument("--seed", action="append", type=int)
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     results: dict[str, Any] = {}
+    seeds = options.seed or [0]
     for preset in options.preset or ["best", "soft"]:
-        folder = Path(tempfile.mkdtemp()) / "run"
-        try:
-            results[preset] = run(preset, options.settings, folder)
-        finally:
-            shutil.rmtree(folder.parent, ignore_errors=True)
+        for seed in seeds:
+            folder = Path(tempfile.mkdtemp()) / "run"
+            try:
+                one = run(preset, [f"seed={seed}", *options.settings], folder)
+            finally:
+                shutil.rmtree(folder.parent, ignore_errors=True)
+            results.setdefault(preset, {**one, "seeds": {}})["seeds"][seed] = {when: one[when] for when in WHEN}
     rows = []
     for preset, one in results.items():
+        runs = list(one["seeds"].values())
         for name in one["before"]["retrieval"]:
-            pairs = [(when, one[when]["retrieval"][name]["mrr"]) for when in ("before", "after")]
-            rows.append([f"{preset}: {name}, MRR", *(f"{value:.1f}" for _, value in pairs)])
+            found = [tuple(run[when]["retrieval"][name]["mrr"] for when in WHEN) for run in runs]
+            rows.append([f"{preset}: {name}, MRR", *in_words(found)])
         for kind, by_set in one["before"]["mutant_accuracy"].items():
             for name in by_set:
-                values = [one[when]["mutant_accuracy"][kind][name] for when in ("before", "after")]
-                rows.append([f"{preset}: {name}, mutant accuracy, {kind}", *(f"{value:.1f}" for value in values)])
-    print(table("MiniLM before and after, percent", ("what", "before", "after"), rows))
+                told = [tuple(run[when]["mutant_accuracy"][kind][name] for when in WHEN) for run in runs]
+                rows.append([f"{preset}: {name}, mutant accuracy, {kind}", *in_words(told)])
+    print(table("MiniLM before and after, percent", ("what", *WHEN, "each change"), rows))
     print(f"written: {write_result('fit', {'presets': results}, PACKAGES, options.out).name}")
 
 
