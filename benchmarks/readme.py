@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +59,18 @@ def fitted() -> str:
     """Return the table of a model before and after `synctrain fit`."""
     fit = newest("fit")
     best = fit["presets"]["best"]
-    before, after = best["before"], best["after"]
-    rows = [
-        (name, "MRR", before["retrieval"][name]["mrr"], after["retrieval"][name]["mrr"]) for name in before["retrieval"]
-    ]
-    for kind in before["mutant_accuracy"]:
-        old, new = before["mutant_accuracy"][kind], after["mutant_accuracy"][kind]
-        rows += [(name, f"mutant accuracy, {kind}", old[name], new[name]) for name in old]
-    lines = "".join(f"| {name} | {what} | {old:.1f} | {new:.1f} |\n" for name, what, old, new in rows)
+    runs = list(best.get("seeds", {"0": best}).values())
+
+    def row(name: str, what: str, *path: str) -> str:
+        """Return a line with the means before and after, and what changed in each run."""
+        pairs = [tuple(_at(run[when], *path) for when in ("before", "after")) for run in runs]
+        old, new = (statistics.mean(values) for values in zip(*pairs, strict=True))
+        changes = ", ".join(f"{pair[1] - pair[0]:+.1f}" for pair in pairs)
+        return f"| {name} | {what} | {old:.1f} | {new:.1f} | {changes} |\n"
+
+    lines = "".join(row(name, "MRR", "retrieval", name, "mrr") for name in best["before"]["retrieval"])
+    for kind, found in best["before"]["mutant_accuracy"].items():
+        lines += "".join(row(name, f"mutant accuracy, {kind}", "mutant_accuracy", kind, name) for name in found)
     soft = fit["presets"].get("soft")
     beside = ""
     if soft:
@@ -77,8 +82,16 @@ def fitted() -> str:
     return (
         f"MiniLM before and after `synctrain fit` ({best['steps']} steps on the standard library's functions), in "
         f"percent (`{fit['command']}`, {fit['date']}, {machine['python']}, torch {machine['packages']['torch']}):\n\n"
-        f"| set | measure | before | after |\n|---|---|---|---|\n{lines}{beside}"
+        f"| set | measure | before | after | change{f' in each of {len(runs)} runs' if runs[1:] else ''} |\n"
+        f"|---|---|---|---|---|\n{lines}{beside}"
     )
+
+
+def _at(values: Any, *path: str) -> float:
+    """Return what stands at the end of a path of keys."""
+    for key in path:
+        values = values[key]
+    return float(values)
 
 
 def side_by_side() -> str:
