@@ -6,6 +6,7 @@ every node of a rule's types is written with, the rule has no site there, and li
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import libcst as cst
@@ -41,3 +42,28 @@ def tokens_of(types: Iterable[type[cst.CSTNode]]) -> str | None:
     """Return what is found in each text that holds a node of one of these types; None where there is no telling."""
     expressions = [TOKENS.get(kind) for kind in types]
     return "|".join(dict.fromkeys(filter(None, expressions))) if all(expressions) else None
+
+
+SHORT = 4_096  # characters; longer texts have about everything outside of their strings, too
+
+# Read from the left, a quote opens a string. In one with expressions the next quote may be one of theirs.
+_QUOTED = re.compile(
+    r"""(?<!\w)(?P<expressions>[fFtT][rR]?|[rR][fFtT])["']|\#[^\r\n]*"""
+    r"""|"{3}(?:\\[\s\S]|[^\\])*?"{3}|'{3}(?:\\[\s\S]|[^\\])*?'{3}"""
+    r"""|"(?:\\[\s\S]|[^"\\])*"|'(?:\\[\s\S]|[^'\\])*'"""
+)
+_LOOP = re.compile(r"\bfor\b([\s\S]*?)\bin\b")
+
+
+def bare(text: str) -> str:
+    """Return a text that Python parses without what its strings hold, its comments, and the ``in`` of its loops."""
+    if len(text) > SHORT:
+        return text
+    for quoted in _QUOTED.finditer(text):
+        if quoted["expressions"]:
+            return text
+    return _LOOP.sub(r"for\1", _QUOTED.sub(_emptied, text))
+
+
+def _emptied(quoted: re.Match[str]) -> str:
+    return "" if quoted[0][0] == "#" else '""'
