@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,9 +79,9 @@ def naive_cnn(encoder: Any, row: list[int]) -> Tensor:
     return naive_attention(at, encoder.attention.score.weight[0])
 
 
-def naive_lstm(at: list[Tensor], layer: Any, suffix: str) -> list[Tensor]:
+def naive_lstm(at: list[Tensor], layer: Any) -> list[Tensor]:
     """One direction, from a state of zeros; gates in torch's order: in, forget, cell, out."""
-    names = (f"{part}_l0{suffix}" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+    names = (f"{part}_l0" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
     from_input, from_state, bias, other_bias = (getattr(layer, name) for name in names)
     state = cell = torch.zeros(DIMENSION // 2)
     found = []
@@ -96,7 +97,7 @@ def naive_lstm(at: list[Tensor], layer: Any, suffix: str) -> list[Tensor]:
 def naive_rnn(encoder: Any, row: list[int]) -> Tensor:
     at = [encoder.embedding.weight[i] for i in row]
     for layer in encoder.layers:
-        ahead, back = naive_lstm(at, layer, ""), naive_lstm(at[::-1], layer, "_reverse")[::-1]
+        ahead, back = naive_lstm(at, layer.onward), naive_lstm(at[::-1], layer.back)[::-1]
         at = [torch.cat(both) for both in zip(ahead, back, strict=True)]
     return naive_attention(at, encoder.attention.score.weight[0])
 
@@ -119,7 +120,7 @@ def test_sizes_are_those_of_the_paper(encoders: dict[str, Scratch]) -> None:
     rnn: Any = Rnn(tokenizer)
     assert cnn.dimension == rnn.dimension == 128
     assert [tuple(layer.weight.shape) for layer in cnn.layers] == [(128, 128, 16)] * 3
-    assert [(layer.hidden_size, layer.bidirectional) for layer in rnn.layers] == [(64, True)] * 2
+    assert [(layer.onward.hidden_size, layer.back.hidden_size) for layer in rnn.layers] == [(64, 64)] * 2
     assert cnn.dropout.p == rnn.dropout.p == 0.2
     with pytest.raises(ModelError, match=r"^dimension = 15: that of an rnn is even"):
         Rnn(tokenizer, 15)
@@ -190,9 +191,26 @@ def test_only_dropout_is_chance(encoder: Scratch) -> None:
 
 
 def test_places_are_counted(encoders: dict[str, Scratch]) -> None:
-    for name, gap in (("bow", 0), ("cnn", 15), ("rnn", 0)):
+    for name, empty in (("bow", 0), ("cnn", 2 * 15), ("rnn", 2)):
         vectors(encoders[name], [[1, 2, 3], [4]])
-        assert encoders[name].filled == (4, 4 + 2 * gap)
+        assert encoders[name].filled == (4, 4 + empty)
+
+
+def test_groups_of_texts_are_read_as_each_alone(encoders: dict[str, Scratch]) -> None:
+    rows = [[1 + (number * step) % 50 for step in range(1, 2 + number * 7 % 40)] for number in range(150)]
+    expected = torch.cat([vectors(encoders["rnn"], [row]) for row in rows])
+    torch.testing.assert_close(vectors(encoders["rnn"], rows), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_a_training_step_takes_time_by_the_tokens(encoder: Scratch) -> None:
+    def seconds(texts: int) -> float:
+        tokens = ragged([[1 + (number + step) % 50 for step in range(100)] for number in range(texts)])
+        begun = time.process_time()
+        encoder(tokens).sum().backward()
+        return time.process_time() - begun
+
+    seconds(20)
+    assert min(seconds(160) for _ in range(2)) < 30 * max(seconds(20) for _ in range(3))  # 8 times, were there no noise
 
 
 def test_embedder_and_an_empty_text(encoder: Scratch) -> None:
