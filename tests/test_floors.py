@@ -12,8 +12,9 @@ PACKAGES = Path(__file__).parents[1] / "packages"
 # From the roof to the ground, as in docs/architecture.md. A name with /* is a folder, its __init__ included.
 FLOORS = {
     "astmut": "cli > cli_index > __init__, task, terminal > face, document, corpus, files, since > rules/*, engine"
-    " > check, scope, strings, substitutes > siblings > atoms, cells, rulebook, where, layout, formats, imports"
-    " > surroundings > source > model, spans, tokens, library/*",
+    " > check, strings, substitutes, variables > siblings > cells"
+    " > atoms, cell, rulebook, where, layout, formats, imports, scope"
+    " > surroundings, words > source > model, spans, tokens, trees, library/*",
     "synctrain": "__main__ > cli > baselines, probe > train, measure > build, excerpt, loop, report > draw"
     " > data/*, encoders/*, negatives/*, curriculum/*, objectives/*, evaluate/*, blend, checkpoint, order, parts"
     " > __init__, types, config, files, log",

@@ -15,8 +15,9 @@ import libcst as cst
 import pytest
 
 import astmut
-from astmut.cells import Cell, balance
+from astmut.cell import Cell
 from astmut.check import Checker
+from astmut.words import balance
 
 Cases = list[tuple[list[astmut.Edit], int]]
 STDLIB = Path(sysconfig.get_path("stdlib"))

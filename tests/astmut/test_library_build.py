@@ -10,9 +10,10 @@ import pytest
 
 pytest.importorskip("typeshed_client", reason="astmut[index] is not installed")
 
-from astmut.library import build as building
-from astmut.library.build import BuildError, Report, build
+from astmut.library import reader
+from astmut.library.build import BuildError, build
 from astmut.library.index import Index, opened, write
+from astmut.library.reader import Report
 from astmut.library.signature import Signature
 
 BOMB = "from pathlib import Path\nPath(__file__).with_name('RAN').write_text('x')\nraise SystemExit(3)\n"
@@ -250,7 +251,7 @@ def test_links_pipes_and_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
     os.mkfifo(tmp_path / "shop/pipe.py")
     package(tmp_path, {"shop/through.pyi": "from .pipe import *\nfrom .self import *\ndef h(): ...\n"})
     package(tmp_path, {"shop/through.py": ""})
-    monkeypatch.setattr(building, "LARGEST_FILE", 5000)
+    monkeypatch.setattr(reader, "LARGEST_FILE", 5000)
     found, _ = read(tmp_path)
     assert sorted(found) == ["shop.f", "shop.through.h"]
 

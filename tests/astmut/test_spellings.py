@@ -17,7 +17,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 import astmut
-from astmut.cells import words
+from astmut.words import words
 
 
 def tree(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import astmut
-from astmut.scope import variables
+from astmut.variables import variables
 
 NAMES = "abcdwxyz"
 PROGRAMS = 40

@@ -31,7 +31,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from astmut.atoms import Atoms
-from astmut.cells import (
+from astmut.cell import (
     DUPLICATE,
     INVALID,
     LINE_END,
@@ -40,8 +40,8 @@ from astmut.cells import (
     UNCOMPILABLE_SOURCE,
     UNENCODABLE,
     Cell,
-    Cells,
 )
+from astmut.cells import Cells
 from astmut.model import Edit, Span, hull
 from astmut.siblings import Change, Siblings
 from astmut.source import Source

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import libcst as cst
 
-from astmut.cells import INVALID, UNENCODABLE
+from astmut.cell import INVALID, UNENCODABLE
 from astmut.check import Checker, quiet
 from astmut.model import WORD, Edit, Mutant, Site, Span
 from astmut.rulebook import ANNOTATION, FSTRING, PATTERN, Edits, Replacement, Rewrite, Rule, RuleError, RuleFunction

@@ -1,67 +1,24 @@
-"""Which variables are bound at a place: what a misused variable could be mistaken for.
+"""What each scope of a source binds and reads, and where.
 
-The analysis is careful rather than complete. A binding counts from the end of its statement to the end of the
-block that it stands in, a loop's variable in the loop's body, a caught exception in its handler: then every path to
-the use has passed the binding. Names that are deleted, declared nonlocal, bound by a walrus, that Python would
-mangle in a class, or that name a module, function or class are no candidates. A name that a text uses and never
-binds, as snippets do, is taken for a variable from elsewhere, unless it is a builtin, begins with two underscores,
-is called, is a type parameter, is declared global, is bound by a class, or commonly names a module.
+It is careful rather than complete. A binding counts from the end of its statement to the end of the block that it
+stands in, a loop's variable in the loop's body, a caught exception in its handler: then every path to the use has
+passed the binding. Names that are deleted, declared nonlocal, bound by a walrus, that Python would mangle in a class,
+or that name a module, function or class are no variables, or none that is reliably bound.
 """
 
 from __future__ import annotations
 
-import builtins
-import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import libcst as cst
 
-from astmut.source import Source, normal
+from astmut.source import Source
 from astmut.surroundings import is_target
 
-# Names that snippets use without importing them, and that are modules there. Written out, because
-# `sys.stdlib_module_names` differs between versions and mutants must not.
-# fmt: off
-MODULE_NAMES = frozenset({
-    "argparse", "array", "ast", "asyncio", "base64", "bisect", "calendar", "cgi", "codecs", "collections",
-    "concurrent", "configparser", "contextlib", "copy", "csv", "ctypes", "cv2", "datetime", "decimal",
-    "difflib", "django", "dt", "email", "flask", "fractions", "functools", "gc", "getopt", "getpass", "glob",
-    "gzip", "hashlib", "heapq", "html", "http", "importlib", "inspect", "io", "itertools", "json", "keras",
-    "linecache", "locale", "logging", "lxml", "math", "matplotlib", "mechanize", "mimetypes", "mpl",
-    "multiprocessing", "nltk", "nn", "np", "numpy", "operator", "os", "pandas", "pathlib", "pd", "pickle", "pl",
-    "platform", "plt", "pprint", "pylab", "queue", "random", "re", "requests", "scipy", "select", "selenium",
-    "shlex", "shutil", "signal", "sklearn", "sm", "sns", "socket", "sp", "sqlite3", "ssl", "stat", "statistics",
-    "string", "struct", "subprocess", "sympy", "sys", "tarfile", "tempfile", "tensorflow", "textwrap", "tf",
-    "threading", "time", "timeit", "tk", "tkinter", "tokenize", "torch", "traceback", "types", "typing",
-    "unicodedata", "unittest", "urllib", "urllib2", "urlparse", "uuid", "warnings", "weakref", "webbrowser",
-    "xml", "yaml", "zipfile", "zlib"
-})
-# fmt: on
-# Builtins of every supported version; those that only some versions have are added.
-BUILTINS = frozenset(dir(builtins)) | {
-    "aiter",
-    "anext",
-    "BaseExceptionGroup",
-    "ExceptionGroup",
-    "EncodingWarning",
-    "PythonFinalizationError",
-    "unicode",
-    "xrange",
-    "raw_input",
-    "basestring",
-    "long",
-    "unichr",
-    "reduce",
-    "cmp",
-    "file",
-}  # fmt: skip
-
-_MANGLED = re.compile(r"\b__(?!\w*__\b)\w")
-_FROM_ELSEWHERE = -(1 << 60)  # binds before everything else
 _new = tuple.__new__  # a third of what a call of the named tuple costs
 
 
@@ -74,8 +31,6 @@ class Binding(NamedTuple):
 
 
 Use = tuple[cst.Name, int, str]  # a name that is read, where it begins, and the name
-
-
 Stretch = tuple[int, int]
 
 
@@ -151,155 +106,24 @@ class Scope:
         return None
 
 
-class Variables:
-    """The variables of one source, found in one pass.
-
-    ``replacement`` gives, by the identity of each name that reads a variable, the variable that it is most easily
-    mistaken for: of those bound there, the one bound last, of the innermost scope that has one.
-    """
+class Scopes:
+    """The scopes of one source by the identity of their nodes, and the names of its type parameters."""
 
     def __init__(self, source: Source) -> None:
-        """Find all bindings and uses; uses that no scope binds become bindings of the module."""
+        """Find all bindings and uses in one walk."""
         self.module = Scope(0, None)
-        self.scopes: dict[int, Scope] = {id(source.module): self.module}
+        self.by_node: dict[int, Scope] = {id(source.module): self.module}
         self.type_parameters: set[str] = set()
-        _Pass(source, self).run()
-        ascii_only = source.text.data is None
-        if not ascii_only:
-            self._normalize(source)
-        self._withhold()
-        mangled = not ascii_only or _MANGLED.search(source.text.value) is not None
-        for scope in self.scopes.values():
-            scope.settle(mangled=mangled)
-        self._adopt()
-        self.replacement: dict[int, str] = {}
-        for scope in self.scopes.values():
-            self._replace(scope)
-
-    def _normalize(self, source: Source) -> None:
-        """Give names the form in which Python compares them."""
-        names: Any = (source.nodes[at] for at in source.of_types((cst.Name,)))
-        odd = {node.value: normal(node.value) for node in names if node.value != normal(node.value)}
-        if not odd:
-            return
-
-        def named(names: Iterable[str]) -> set[str]:
-            return {odd.get(name, name) for name in names}
-
-        self.type_parameters = named(self.type_parameters)
-        for scope in self.scopes.values():
-            scope.bindings = [Binding(start, end, odd.get(name, name)) for start, end, name in scope.bindings]
-            scope.uses = [(node, at, odd.get(name, name)) for node, at, name in scope.uses]
-            scope.names, scope.unfit, scope.withheld = named(scope.names), named(scope.unfit), named(scope.withheld)
-            scope.outward, scope.inward = named(scope.outward), named(scope.inward)
-            scope.deleted = named(scope.deleted)
-            for name in scope.caught.keys() & odd.keys():
-                scope.caught.setdefault(odd[name], []).extend(scope.caught.pop(name))
-            for name in scope.gaps.keys() & odd.keys():
-                scope.gaps.setdefault(odd[name], []).extend(scope.gaps.pop(name))
-
-    def _withhold(self) -> None:
-        """Withhold the variables that another scope deletes, by itself or at the end of a handler."""
-        deleted_globals: set[str] = set()
-        for scope in self.scopes.values():
-            if not scope.outward and not scope.inward:
-                continue
-            deleted = scope.deleted | scope.caught.keys()
-            deleted_globals |= deleted & scope.outward
-            above = scope.parent
-            while above is not None:
-                above.withheld |= deleted & scope.inward
-                above = above.parent
-        if deleted_globals:
-            self.module.withheld |= deleted_globals
-            for scope in self.scopes.values():
-                scope.withheld |= deleted_globals & scope.outward
-
-    def _adopt(self) -> None:
-        """Take names that are used and bound nowhere for variables from elsewhere."""
-        free: dict[str, int] = {}
-        unsure = set(self.type_parameters)  # names that something binds, but not for all of the text
-        for scope in self.scopes.values():
-            if scope.outward:
-                unsure |= scope.outward
-            if scope.is_class:
-                unsure |= scope.names
-        for scope in self.scopes.values():
-            first = {name: at for _, at, name in reversed(scope.uses)}  # they are in the order of the text
-            for name, at in first.items():
-                if self.owner(scope, name) is None and name not in unsure and _may_be_variable(name):
-                    free[name] = min(at, free.get(name, at))
-        adopted = [Binding(_FROM_ELSEWHERE + at, 1 << 60, name) for name, at in free.items()]
-        self.module.bindings = sorted(adopted) + self.module.bindings
-        self.module.names.update(free)
-
-    def _replace(self, scope: Scope) -> None:
-        """Keep those uses of a scope that read variables, and find a replacement for each."""
-        variables = {name for name in {name for _, _, name in scope.uses} if self.home(scope, name) is not None}
-        scope.uses = [use for use in scope.uses if use[2] in variables]
-        bindings, passed, count, gaps = scope.bindings, 0, len(scope.bindings), scope.gaps
-        outer: dict[str, str | None] = {}
-        other: str | None
-        for node, at, name in scope.uses:  # in the order of the text, so that one finger follows
-            while passed < count and bindings[passed][0] <= at:
-                passed += 1
-            for number in range(passed - 1, -1, -1):
-                start, end, other = bindings[number]
-                if end > at and other != name and not (other in gaps and scope.hides(other, start, at)):
-                    break
-            else:
-                if name not in outer:
-                    outer[name] = self._outer_nearest(scope, name)
-                other = outer[name]
-            if other is not None:
-                self.replacement[id(node)] = other
-
-    def _outer_nearest(self, scope: Scope, name: str) -> str | None:
-        """Return the variable of the scopes around that was bound last where ``scope`` begins."""
-        shadowed = set(scope.names)
-        at, here = scope.start, scope.parent
-        while here is not None:
-            if not here.is_class:
-                if (found := here.nearest(at, name, shadowed)) is not None:
-                    return found
-                shadowed |= here.names
-            at, here = here.start, here.parent
-        return None
-
-    def owner(self, scope: Scope, name: str) -> Scope | None:
-        """Return the scope whose name it is, None where no scope binds it."""
-        at: Scope | None = self.module if name in scope.outward else scope
-        while at is not None:
-            if name in at.names and (at is scope or not at.is_class):
-                return at
-            at = at.parent
-        return None
-
-    def home(self, scope: Scope, name: str) -> Scope | None:
-        """Return the scope whose variable it is, None where it is no variable."""
-        owner = self.owner(scope, name)
-        return None if owner is None or name in owner.unfit else owner
+        _Walk(source, self).run()
 
 
-def variables(source: Source) -> Variables:
-    """Return the variables of a source, worked out once."""
-    found = source.memo.get("variables")
-    if found is None:
-        found = source.memo["variables"] = Variables(source)
-    return found  # type: ignore[return-value]
+_Role = Callable[["_Walk", cst.Name, Any], None]
 
 
-def _may_be_variable(name: str) -> bool:
-    return name not in BUILTINS and name not in MODULE_NAMES and not name.startswith("__")
-
-
-_Role = Callable[["_Pass", cst.Name, Any], None]
-
-
-class _Pass:
+class _Walk:
     """The walk over names, statements and blocks that fills the scopes."""
 
-    def __init__(self, source: Source, into: Variables) -> None:
+    def __init__(self, source: Source, into: Scopes) -> None:
         self.source, self.into = source, into
         size = len(source.text) + 1
         self.scopes: list[tuple[int, Scope]] = [(size, into.module)]
@@ -374,7 +198,7 @@ class _Pass:
         while start >= self.scopes[-1][0]:
             self.scopes.pop()
         around = self.scopes[-1][1]
-        scope = self.into.scopes[id(node)] = Scope(start, around)
+        scope = self.into.by_node[id(node)] = Scope(start, around)
         if type(node) is cst.Lambda:
             self.scopes.append((end, scope))
             self.scopes.append((self.source.span(node.body).start, around))  # defaults are read where it is made
@@ -388,9 +212,9 @@ class _Pass:
         while start >= self.scopes[-1][0]:
             self.scopes.pop()
         if type(owner) is cst.FunctionDef:
-            self.scopes.append((end, self.into.scopes[id(owner)]))
+            self.scopes.append((end, self.into.by_node[id(owner)]))
         elif type(owner) is cst.ClassDef:
-            scope = self.into.scopes[id(owner)] = Scope(start, self.scopes[-1][1], is_class=True)
+            scope = self.into.by_node[id(owner)] = Scope(start, self.scopes[-1][1], is_class=True)
             self.scopes.append((end, scope))
 
     @property
@@ -411,52 +235,52 @@ class _Pass:
         self.scope.unfit.add(name)
 
 
-def _read(walk: _Pass, node: cst.Name, _above: Any) -> None:
+def _read(walk: _Walk, node: cst.Name, _above: Any) -> None:
     walk.scope.uses.append((node, walk.source.span(node).start, node.value))
 
 
-def _ignored(_walk: _Pass, _node: cst.Name, _above: Any) -> None:
+def _ignored(_walk: _Walk, _node: cst.Name, _above: Any) -> None:
     """Names that are neither read nor bound: attributes, keywords, callees."""
 
 
-def _spoiled(walk: _Pass, node: cst.Name, _above: Any) -> None:
+def _spoiled(walk: _Walk, node: cst.Name, _above: Any) -> None:
     walk.spoil(node.value)
 
 
 def _unless(field_name: str, otherwise: _Role = _ignored) -> _Role:
     """Return a role: what stands in one field of the parent is ``otherwise``, the rest is read."""
 
-    def role(walk: _Pass, node: cst.Name, above: Any) -> None:
+    def role(walk: _Walk, node: cst.Name, above: Any) -> None:
         (otherwise if getattr(above, field_name) is node else _read)(walk, node, above)
 
     return role
 
 
-def _deleted(walk: _Pass, node: cst.Name, _above: Any) -> None:
+def _deleted(walk: _Walk, node: cst.Name, _above: Any) -> None:
     walk.spoil(node.value)
     walk.scope.deleted.add(node.value)
 
 
-def _type_parameter(walk: _Pass, node: cst.Name, above: Any) -> None:
+def _type_parameter(walk: _Walk, node: cst.Name, above: Any) -> None:
     if above.name is node:
         walk.into.type_parameters.add(node.value)
 
 
-def _parameter(walk: _Pass, node: cst.Name, above: Any) -> None:
+def _parameter(walk: _Walk, node: cst.Name, above: Any) -> None:
     if above.name is not node:
         _read(walk, node, above)
         return
     source = walk.source
     owner: Any = source.parent(source.parent(above))  # type: ignore[arg-type]  # around it are all parameters
     start, end = source.span(owner.body)
-    walk.bind(node.value, start, max(end, start + 1), walk.into.scopes[id(owner)])
+    walk.bind(node.value, start, max(end, start + 1), walk.into.by_node[id(owner)])
 
 
-def _assigned(walk: _Pass, node: cst.Name, _above: Any) -> None:
+def _assigned(walk: _Walk, node: cst.Name, _above: Any) -> None:
     walk.bind(node.value, walk.statement_end, walk.blocks[-1])
 
 
-def _annotated(walk: _Pass, node: cst.Name, above: Any) -> None:
+def _annotated(walk: _Walk, node: cst.Name, above: Any) -> None:
     if above.target is not node:
         _read(walk, node, above)
     elif above.value is None:
@@ -465,18 +289,18 @@ def _annotated(walk: _Pass, node: cst.Name, above: Any) -> None:
         _assigned(walk, node, above)
 
 
-def _augmented(walk: _Pass, node: cst.Name, above: Any) -> None:
+def _augmented(walk: _Walk, node: cst.Name, above: Any) -> None:
     if above.target is not node:
         _read(walk, node, above)
     else:
         walk.scope.names.add(node.value)
 
 
-def _looped(walk: _Pass, node: cst.Name, loop: Any) -> None:
+def _looped(walk: _Walk, node: cst.Name, loop: Any) -> None:
     walk.bind(node.value, *walk.source.span(loop.body))
 
 
-def _comprehended(walk: _Pass, node: cst.Name, loop: cst.CompFor) -> None:
+def _comprehended(walk: _Walk, node: cst.Name, loop: cst.CompFor) -> None:
     """Bind a comprehension's variable in what it collects, and behind its own iterable."""
     source = walk.source
     whole: Any = next(a for a in source.ancestors(loop) if type(a) is not cst.CompFor)
@@ -493,7 +317,7 @@ def _comprehended(walk: _Pass, node: cst.Name, loop: cst.CompFor) -> None:
         scope.comprehensions += (((start, first.start), later), ((first.end, end), later))
 
 
-def _in_display(walk: _Pass, node: cst.Name, above: Any) -> None:
+def _in_display(walk: _Walk, node: cst.Name, above: Any) -> None:
     """Bind or read a name in a tuple or list, by what the outermost display is."""
     if not is_target(node, walk.source):
         _read(walk, node, above)
@@ -508,7 +332,7 @@ def _in_display(walk: _Pass, node: cst.Name, above: Any) -> None:
     _deleted(walk, node, above)
 
 
-def _named_as(walk: _Pass, node: cst.Name, above: Any) -> None:
+def _named_as(walk: _Walk, node: cst.Name, above: Any) -> None:
     source = walk.source
     holder: Any = source.parent(above)
     if type(holder) is cst.WithItem:
@@ -529,18 +353,18 @@ def _named_as(walk: _Pass, node: cst.Name, above: Any) -> None:
 
 
 def _in_loop(role: _Role) -> _Role:
-    def either(walk: _Pass, node: cst.Name, above: Any) -> None:
+    def either(walk: _Walk, node: cst.Name, above: Any) -> None:
         (role if above.target is node else _read)(walk, node, above)
 
     return either
 
 
-def _captured(walk: _Pass, node: cst.Name, _above: Any) -> None:
+def _captured(walk: _Walk, node: cst.Name, _above: Any) -> None:
     case: Any = next(a for a in walk.source.ancestors(node) if type(a) is cst.MatchCase)
     walk.bind(node.value, *walk.source.span(case.body))
 
 
-def _outward(walk: _Pass, node: cst.Name, above: Any) -> None:
+def _outward(walk: _Walk, node: cst.Name, above: Any) -> None:
     if type(walk.source.parent(above)) is cst.Global:
         walk.scope.outward.add(node.value)
     else:

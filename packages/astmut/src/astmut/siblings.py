@@ -13,8 +13,10 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TypeAlias
 
-from astmut.cells import Balance, Cell, Cells, balance
+from astmut.cell import Cell
+from astmut.cells import Cells
 from astmut.model import Edit, Span
+from astmut.words import Balance, balance
 
 ATOMS, ELEMENT, UNIT, LARGE = range(4)
 # The kinds that a change within a statement or header is compared with there.

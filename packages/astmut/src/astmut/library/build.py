@@ -1,8 +1,6 @@
-"""Reading the signatures of packages from their sources and stubs. Nothing of them is imported or run.
+"""The signatures of packages, made of what their sources and stubs say.
 
-typeshed_client reads a module's names: it knows the standard library's stubs, which of their branches hold for a
-version of Python, and star imports. Here its names are followed to the functions that they mean, and those names are
-kept that a user would write. A file that cannot be read costs its own names, and is reported.
+Of all functions that ``reader`` finds, those are kept that a user would call, under the names that a user would write.
 """
 
 from __future__ import annotations
@@ -11,16 +9,15 @@ import ast
 import logging
 import os
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from importlib.machinery import ModuleSpec, PathFinder
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar
 
-from typeshed_client import finder, parser
+from typeshed_client import finder
 
+from astmut.library.reader import Found, Reader, Report, decorators
 from astmut.library.signature import (
     KEYWORD_ONLY,
     POSITIONAL,
@@ -34,7 +31,6 @@ from astmut.library.signature import (
 STANDARD_LIBRARY = "python"
 VERSIONS = ((3, 10), (3, 11), (3, 12), (3, 13))  # what the standard library has in all of these
 PLATFORM = "linux"
-LARGEST_FILE = 8 * 1024 * 1024
 # Modules that are no library for a program: they do something when imported, or are programs and tests themselves.
 NOT_FOR_USERS = frozenset(
     {"__main__", "antigravity", "conftest", "distutils", "externals", "idlelib", "lib2to3", "test", "tests", "this"}
@@ -68,524 +64,9 @@ NOT_TRUE = frozenset(
     }
 )
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-_UNREADABLE = (SyntaxError, ValueError, OSError, RecursionError, MemoryError, parser.InvalidStub)
-
 
 class BuildError(Exception):
     """An index cannot be made of what was asked for."""
-
-
-class Found(NamedTuple):
-    """A function at its definition: the module and name there, its nodes, and whether ``self`` is filled already."""
-
-    module: str
-    name: str
-    nodes: tuple[Function, ...]
-    bound: bool = False
-
-
-class Class(NamedTuple):
-    """A class at its definition, which a variable may be an instance of."""
-
-    module: str
-    name: str
-    names: parser.NameDict
-
-
-class Hindrance(NamedTuple):
-    """Why modules cannot be imported: a module that they need, or are, what is wrong with it, and where."""
-
-    module: str
-    trouble: str
-    cause: str = ""
-
-    def reason(self, of: str) -> str:
-        """Say why ``of`` is left out."""
-        return self.cause or self.trouble if of == self.module else f"needs {self.module}, which {self.trouble}"
-
-
-@dataclass(slots=True)
-class Report:
-    """What was read, by which Python and reader, and which modules were left out, with why."""
-
-    packages: dict[str, str] = field(default_factory=dict)
-    built_with: dict[str, str] = field(default_factory=dict)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-
-    def skip(self, module: str, reason: str) -> None:
-        """Note that a module is left out, once for one reason."""
-        if (module, reason) not in self.skipped:
-            self.skipped.append((module, reason))
-
-
-class Reader:
-    """The modules of one search path, as they are for one version of Python, read when asked for and once."""
-
-    def __init__(
-        self, paths: Sequence[Path], python: tuple[int, int], platform: str, report: Report, *, stubs: bool = True
-    ) -> None:
-        """Look for modules in the standard library, and in folders where Python would look: stubs first, or sources."""
-        self.report, self.stubs = report, stubs
-        self.paths = list(paths)
-        self.context = finder.get_search_context(
-            search_path=self.paths, version=python, platform=platform, allow_py_files=True
-        )
-        self._modules: dict[str, Module] = {}
-        self._hindrances: dict[str, Hindrance | None] = {}
-        self._asked: set[tuple[str, str]] = set()
-
-    def module(self, name: str) -> Module:
-        """Return a module; one that is not there has no names."""
-        found = self._modules.get(name)
-        if found is None:
-            # It is empty while it is read, so that modules that import each other come to an end.
-            found = self._modules[name] = Module(name)
-            path = self.path(name)
-            if path is not None:
-                try:
-                    self._read(found, path)
-                except _UNREADABLE as error:
-                    self.report.skip(name, _cause(error, path))
-        return found
-
-    def path(self, name: str) -> Path | None:
-        """Return the file to read a module from: its stub, or its source."""
-        if not self._is_of_this_version(name):
-            return None
-        path: Path | None = finder.get_stub_file_name(finder.ModulePath(tuple(name.split("."))), self.context)
-        if path is None and "." not in name:
-            alone = (folder / f"{name}{suffix}" for folder in self.paths for suffix in (".pyi", ".py"))
-            path = next((file for file in alone if file.is_file()), None)
-        if path is not None and not self.stubs and path.with_suffix(".py").is_file():
-            return path.with_suffix(".py")
-        return path
-
-    def _is_of_this_version(self, name: str) -> bool:
-        """Say whether the standard library has a module in this version; True for modules of others."""
-        known = finder.get_typeshed_versions(self.context.typeshed)
-        parts = name.split(".")
-        spans = (known.get(".".join(parts[: at + 1])) for at in range(len(parts)))
-        python = self.context.version
-        return all(span is None or span.min <= python <= (span.max or python) for span in spans)
-
-    def _read(self, module: Module, path: Path) -> None:
-        tree = _parsed(path)
-        module.is_package = path.stem == "__init__"
-        module.is_stub = path.suffix == ".pyi"
-        gone: set[str] = set()
-        for node in ast.walk(tree):
-            for block in (getattr(node, name, ()) for name in ("body", "orelse", "finalbody")):
-                if isinstance(block, list):
-                    self._spell_stars_out(block, module)
-        for node in _at_top(tree):
-            _spell_all_out(node)
-            if isinstance(node, ast.Delete):
-                gone.update(target.id for target in node.targets if isinstance(target, ast.Name))
-        names = parser.parse_ast(
-            tree,
-            self.context,
-            finder.ModulePath(tuple(module.name.split("."))),
-            is_init=module.is_package,
-            file_path=path,
-        )
-        module.names = {name: info for name, info in names.items() if name not in gone}
-
-    def _spell_stars_out(self, block: list[ast.stmt], module: Module) -> None:
-        """Replace star imports by the names that they bring: typeshed_client would follow them in circles."""
-        for at, node in enumerate(block):
-            if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
-                other = self.module(absolute(node, module.name, is_package=module.is_package))
-                node.names = [ast.alias(name, name) for name in other.brought_by_star()]
-                if not node.names:
-                    block[at] = ast.Pass()
-
-    def resolve(self, module: str, name: str) -> Found | Class | str | None:
-        """Return the function, class or module (its name) that a name of a module means, None for all else."""
-        if (module, name) in self._asked:  # ``y = y.z``: names that explain each other in a circle
-            return None
-        self._asked.add((module, name))
-        try:
-            return self._resolve(module, name)
-        finally:
-            self._asked.discard((module, name))
-
-    def _resolve(  # noqa: C901, PLR0911 - one answer for each thing that a name can be
-        self, module: str, name: str
-    ) -> Found | Class | str | None:
-        for _ in range(50):  # names may be handed on in circles
-            info = self.module(module).names.get(name)
-            if info is None:
-                inner = f"{module}.{name}"
-                return inner if self.path(inner) is not None else None
-            node = self._one(info, stub=self.module(module).is_stub)
-            if isinstance(node, parser.ImportedName):
-                source = ".".join(node.module_name)
-                if node.name is None:
-                    return source
-                if (source, node.name) == (module, name):  # ``from . import name`` in the package itself
-                    return f"{module}.{name}" if self.path(f"{module}.{name}") is not None else None
-                if self.path(source) is None:
-                    return None
-                module, name = source, node.name
-            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id != name:
-                name = node.value.id
-            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute):
-                return self._attribute(module, node.value)
-            elif isinstance(node, ast.AnnAssign):
-                return self._called(module, name, node.annotation)
-            elif isinstance(node, ast.ClassDef):
-                return Class(module, name, info.child_nodes or {})
-            elif isinstance(node, Function):
-                functions = _functions(info)
-                return Found(module, name, functions) if _exists(functions[0]) else None
-            else:
-                return None
-        return None
-
-    def origin(self, module: str, name: str) -> tuple[str, bool]:
-        """Return the full name under which the value of a name is made, and whether the making of it is to be seen."""
-        for _ in range(50):
-            info = self.module(module).names.get(name)
-            if info is None:  # a file in C brings it
-                return f"{module}.{name}", False
-            node = self._one(info, stub=self.module(module).is_stub)
-            value = node.value if isinstance(node, ast.Assign) else None
-            if isinstance(value, ast.Call) and ast.unparse(value.func) == "_add_docstr":
-                value = value.args[0]  # torch names functions in C anew so, and the call gives them back
-            if isinstance(node, parser.ImportedName) and node.name is not None:
-                module, name = ".".join(node.module_name), node.name
-            elif isinstance(value, ast.Name) and value.id != name:
-                name = value.id
-            elif isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name):
-                holder = self.resolve(module, value.value.id)
-                if not isinstance(holder, str):
-                    break
-                module, name = holder, value.attr
-            else:
-                break
-        return f"{module}.{name}", True
-
-    def _one(self, info: Any, *, stub: bool) -> Any:
-        """Return what decides of all that a name is bound to: the first in a stub, the last in a source."""
-        if isinstance(info.ast, parser.OverloadedName):
-            return info.ast.definitions[0 if stub else -1]
-        return info.ast
-
-    def _attribute(self, module: str, node: ast.Attribute) -> Found | Class | str | None:
-        """Return what ``json.dumps``, or ``_inst.random`` of a variable ``_inst: Random``, means in a module."""
-        if not isinstance(node.value, ast.Name):
-            return None
-        info = self.module(module).names.get(node.value.id)
-        holder: Found | Class | str | None
-        if info is not None and isinstance(info.ast, ast.AnnAssign):
-            holder = self._class_of(module, info.ast.annotation)
-            if isinstance(holder, Class):
-                return self._method(holder, node.attr, (module, f"{node.value.id}.{node.attr}"))
-            return None
-        holder = self.resolve(module, node.value.id)
-        return self.resolve(holder, node.attr) if isinstance(holder, str) else None
-
-    def _called(self, module: str, name: str, annotation: ast.expr) -> Found | None:
-        """Return what a call of a variable runs: ``__call__`` of its class, as numpy's ufuncs have it."""
-        found = self._class_of(module, annotation)
-        return self._method(found, "__call__", (module, name)) if isinstance(found, Class) else None
-
-    def _class_of(self, module: str, annotation: ast.expr) -> Class | None:
-        if isinstance(annotation, ast.Subscript):
-            inside = ast.unparse(annotation.value).rpartition(".")[2] == "Final"
-            annotation = annotation.slice if inside else annotation.value
-        if isinstance(annotation, ast.Attribute):
-            found = self._attribute(module, annotation)
-        else:
-            found = self.resolve(module, annotation.id) if isinstance(annotation, ast.Name) else None
-        return found if isinstance(found, Class) else None
-
-    def _method(self, of: Class, method: str, definition: tuple[str, str]) -> Found | None:
-        """Return a method of a class, or of the classes that it is derived from."""
-        info = of.names.get(method)
-        if info is not None:
-            functions = _functions(info)
-            return Found(*definition, functions, bound=True) if functions else None
-        node = self.module(of.module).names[of.name].ast
-        for base in node.bases if isinstance(node, ast.ClassDef) else ():
-            found = self._class_of(of.module, base)
-            if found is not None and found.name != of.name and (inherited := self._method(found, method, definition)):
-                return inherited
-        return None
-
-    def public(self, name: str) -> Iterator[str]:
-        """Yield the names of a module that are meant for its users.
-
-        Those are the names in ``__all__``. Where there is none, or one that is computed, they are what the module
-        defines, what a stub exports, and what an ``__init__`` or a star imports from the package itself.
-        """
-        module = self.module(name)
-        listed = module.listed
-        package = name.partition(".")[0]
-        for each, info in module.names.items():
-            if each.startswith("_"):
-                continue
-            if listed is not None:
-                wanted = each in listed
-            elif isinstance(info.ast, parser.ImportedName):
-                inside = info.ast.module_name[0] == package
-                wanted = module.hands_on(each) and (module.is_stub or inside)
-                wanted = wanted or (module.is_package and not module.is_stub and inside)
-            else:
-                wanted = True
-            if wanted:
-                yield each
-
-    def hindrance(self, name: str) -> Hindrance | None:
-        """Return what keeps a module from being imported, None where it and all that it needs seem to be there."""
-        if name not in self._hindrances:
-            self._hindrances[name] = None  # where modules import each other
-            self._hindrances[name] = self._find_hindrance(name)
-        return self._hindrances[name]
-
-    def _find_hindrance(  # noqa: PLR0911 - one answer for each thing that may be wrong
-        self, name: str
-    ) -> Hindrance | None:
-        top = name.partition(".")[0]
-        if top in finder.get_typeshed_versions(self.context.typeshed):
-            return None
-        if "." in name and (above := self.hindrance(name.rpartition(".")[0])) is not None:
-            return above
-        spec = self._spec(name)
-        if spec is None:
-            return Hindrance(name, "is not there")
-        if spec.origin is None or not spec.origin.endswith(".py"):
-            return None
-        try:
-            body = _parsed(Path(spec.origin)).body
-        except _UNREADABLE as error:
-            return Hindrance(name, "cannot be read", _cause(error, Path(spec.origin)))
-        is_package = spec.submodule_search_locations is not None
-        wanted: list[str] = []
-        for node in body:
-            if isinstance(node, ast.Import):
-                wanted += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                wanted.append(absolute(node, name, is_package=is_package))
-        if any(isinstance(node, ast.Raise) for node in body):
-            return Hindrance(name, "raises an error when it is imported")
-        found = (self.hindrance(each) for each in wanted if each != "__future__")
-        return next((each for each in found if each is not None), None)
-
-    def _spec(self, name: str) -> ModuleSpec | None:
-        """Return where Python would find a module; of one in a file of C, where that file is."""
-        places = [str(folder) for folder in self.paths]
-        spec = None
-        for part in name.split("."):
-            spec = PathFinder.find_spec(part, places)
-            if spec is None:
-                return None
-            places = list(spec.submodule_search_locations or ())
-            if not places:
-                break
-        return spec
-
-
-@dataclass(slots=True)
-class Module:
-    """The names of a module, as typeshed_client gives them."""
-
-    name: str
-    names: parser.NameDict = field(default_factory=dict)
-    is_package: bool = False
-    is_stub: bool = False
-
-    @property
-    def listed(self) -> frozenset[str] | None:
-        """The names in ``__all__``, None where there is none or it is computed."""
-        info = self.names.get("__all__")
-        if info is None:
-            return None
-        try:
-            return frozenset(parser.get_dunder_all_from_info(info) or ())
-        except parser.InvalidStub:
-            return None
-
-    def brought_by_star(self) -> list[str]:
-        """Return the names that a star import of this module brings.
-
-        Where ``__all__`` is computed or missing, what the module itself imports by name is none of them.
-        """
-        listed = self.listed
-        if listed is not None:
-            return [name for name in self.names if name in listed]
-        return [name for name in self.names if not name.startswith("_") and self.hands_on(name)]
-
-    def hands_on(self, name: str) -> bool:
-        """Say whether a name is the module's own, or imported in order to hand it on."""
-        info = self.names[name]
-        if self.is_stub or not isinstance(info.ast, parser.ImportedName):
-            return info.is_exported
-        return info.is_exported and info.ast.name == name
-
-
-def _parsed(path: Path) -> ast.Module:
-    """Return the tree of a file. Raises one of ``_UNREADABLE``."""
-    if not path.is_file():
-        raise OSError("not an ordinary file")
-    if path.stat().st_size > LARGEST_FILE:
-        raise OSError(f"larger than {LARGEST_FILE // 1024 // 1024} MiB")
-    data = path.read_bytes()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about escapes: the authors' affair
-        return ast.parse(data)
-
-
-def _cause(error: Exception, path: Path) -> str:
-    """Return why a file cannot be read, with its name and row."""
-    if isinstance(error, SyntaxError) and error.lineno:
-        return f"{path}:{error.lineno}: {error.msg}"
-    return f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-
-
-def _spell_all_out(node: ast.stmt) -> None:
-    """Write what an ``__all__`` gains as one list where it is a sum of lists, which typeshed_client does not read."""
-    match node:
-        case ast.Assign(targets=[ast.Name("__all__")]) | ast.AugAssign(target=ast.Name("__all__")):
-            node.value = _joined(node.value)
-        case ast.Expr(ast.Call(ast.Attribute(ast.Name("__all__"), "extend"), [_]) as call):
-            call.args = [_joined(call.args[0])]
-
-
-def _joined(value: ast.expr) -> ast.expr:
-    if isinstance(value, ast.Name) and value.id == "__all__":
-        return ast.List([], ast.Load())  # what it holds already is counted already
-    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add):
-        left, right = _joined(value.left), _joined(value.right)
-        if isinstance(left, ast.List | ast.Tuple) and isinstance(right, ast.List | ast.Tuple):
-            return ast.List([*left.elts, *right.elts], ast.Load())
-    return value
-
-
-def _at_top(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Yield the statements of a module that are in no function or class."""
-    waiting: list[ast.AST] = list(reversed(tree.body))
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.stmt):
-            yield node
-        if not isinstance(node, (*_SCOPES, ast.expr)):
-            waiting.extend(ast.iter_child_nodes(node))
-
-
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-
-
-def absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
-    """Return the full name of the module that an import takes names from.
-
-    >>> absolute(ast.parse("from ..b import c").body[0], "p.q.r", is_package=False)
-    'p.b'
-    """
-    if not node.level:
-        return node.module or ""
-    parts = module.split(".")
-    above = parts[: len(parts) - node.level + is_package]
-    return ".".join([*above, *([node.module] if node.module else [])])
-
-
-def _functions(info: parser.NameInfo) -> tuple[Function, ...]:
-    """Return the definitions of a function: its overloads in a stub, or what follows the overloads in a source."""
-    nodes = info.ast.definitions if isinstance(info.ast, parser.OverloadedName) else [info.ast]
-    functions = [node for node in nodes if isinstance(node, Function)]
-    written_out = [node for node in functions if "overload" not in _decorators(node)]
-    return tuple(written_out[-1:] or functions)
-
-
-def _decorators(node: Function) -> set[str]:
-    return {ast.unparse(each).rpartition(".")[2] for each in node.decorator_list}
-
-
-def _exists(node: Function) -> bool:
-    return "type_check_only" not in _decorators(node)
-
-
-def _parameters(found: Found) -> tuple[Parameter, ...]:
-    """Return the parameters of a function, of the first where it is overloaded."""
-    node = found.nodes[0]
-    arguments = node.args
-    ordered = [(arg, POSITIONAL_ONLY) for arg in arguments.posonlyargs] + [(arg, POSITIONAL) for arg in arguments.args]
-    defaults: list[ast.expr | None] = [None] * (len(ordered) - len(arguments.defaults))
-    defaults += arguments.defaults
-    parameters = [
-        Parameter(arg.arg, kind, _written(default)) for (arg, kind), default in zip(ordered, defaults, strict=True)
-    ]
-    if found.bound and "staticmethod" not in _decorators(node):
-        del parameters[:1]
-    if arguments.vararg is not None:
-        parameters.append(Parameter(arguments.vararg.arg, VAR_POSITIONAL))
-    parameters += [
-        Parameter(arg.arg, KEYWORD_ONLY, _written(default))
-        for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    ]
-    if arguments.kwarg is not None:
-        parameters.append(Parameter(arguments.kwarg.arg, VAR_KEYWORD))
-    return tuple(_before_3_8(parameters))
-
-
-def _before_3_8(parameters: Iterable[Parameter]) -> Iterator[Parameter]:
-    """Yield parameters; stubs of old mark those that are positional only by two underscores."""
-    for each in parameters:
-        if each.kind == POSITIONAL and each.name.startswith("__") and not each.name.endswith("__"):
-            yield Parameter(each.name[2:], POSITIONAL_ONLY, each.default)
-        else:
-            yield each
-
-
-def _written(node: ast.expr | None) -> str | None:
-    return None if node is None else ast.unparse(node)
-
-
-class _Normal(ast.NodeTransformer):
-    """One way to write a type: the last part of dotted names, small letters for lists, ``X | None`` for Optional."""
-
-    BUILTIN: ClassVar = {
-        "List": "list", "Dict": "dict", "Tuple": "tuple", "Set": "set", "FrozenSet": "frozenset", "Type": "type",
-    }  # fmt: skip
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        return self.visit_Name(ast.Name(node.attr))
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return ast.Name(self.BUILTIN.get(node.id, node.id))
-
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        if not isinstance(node.value, str):
-            return node
-        try:
-            inner: ast.expr = self.visit(ast.parse(node.value.strip(), mode="eval").body)
-        except (SyntaxError, ValueError):
-            return node
-        return inner
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        value = self.visit(node.value)
-        name = value.id if isinstance(value, ast.Name) else ""
-        if name in {"Literal", "Annotated"}:
-            return ast.Subscript(value, node.slice, ast.Load())
-        inner = self.visit(node.slice)
-        if name == "Optional":
-            return ast.BinOp(inner, ast.BitOr(), ast.Constant(None))
-        if name == "Union" and isinstance(inner, ast.Tuple):
-            union = inner.elts[0]
-            for each in inner.elts[1:]:
-                union = ast.BinOp(union, ast.BitOr(), each)
-            return union
-        return ast.Subscript(value, inner, ast.Load())
-
-
-def _returns(found: Found) -> str:
-    """Return the type that a function returns, in one way of writing; empty where nothing is said."""
-    annotation = found.nodes[0].returns
-    if annotation is None:
-        return ""
-    return ast.unparse(ast.fix_missing_locations(_Normal().visit(annotation)))
 
 
 def build(
@@ -731,3 +212,85 @@ def _folded(found: dict[str, Signature], packages: dict[str, str]) -> list[Signa
         package = package if package in packages else STANDARD_LIBRARY
         folded.append(replace(first, aliases=tuple(names[1:]), package=package, version=packages.get(package, "")))
     return sorted(folded, key=lambda signature: signature.qualified_name)
+
+
+def _parameters(found: Found) -> tuple[Parameter, ...]:
+    """Return the parameters of a function, of the first where it is overloaded."""
+    node = found.nodes[0]
+    arguments = node.args
+    ordered = [(arg, POSITIONAL_ONLY) for arg in arguments.posonlyargs] + [(arg, POSITIONAL) for arg in arguments.args]
+    defaults: list[ast.expr | None] = [None] * (len(ordered) - len(arguments.defaults))
+    defaults += arguments.defaults
+    parameters = [
+        Parameter(arg.arg, kind, _written(default)) for (arg, kind), default in zip(ordered, defaults, strict=True)
+    ]
+    if found.bound and "staticmethod" not in decorators(node):
+        del parameters[:1]
+    if arguments.vararg is not None:
+        parameters.append(Parameter(arguments.vararg.arg, VAR_POSITIONAL))
+    parameters += [
+        Parameter(arg.arg, KEYWORD_ONLY, _written(default))
+        for arg, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    ]
+    if arguments.kwarg is not None:
+        parameters.append(Parameter(arguments.kwarg.arg, VAR_KEYWORD))
+    return tuple(_before_3_8(parameters))
+
+
+def _before_3_8(parameters: Iterable[Parameter]) -> Iterator[Parameter]:
+    """Yield parameters; stubs of old mark those that are positional only by two underscores."""
+    for each in parameters:
+        if each.kind == POSITIONAL and each.name.startswith("__") and not each.name.endswith("__"):
+            yield Parameter(each.name[2:], POSITIONAL_ONLY, each.default)
+        else:
+            yield each
+
+
+def _written(node: ast.expr | None) -> str | None:
+    return None if node is None else ast.unparse(node)
+
+
+class _Normal(ast.NodeTransformer):
+    """One way to write a type: the last part of dotted names, small letters for lists, ``X | None`` for Optional."""
+
+    BUILTIN: ClassVar = {
+        "List": "list", "Dict": "dict", "Tuple": "tuple", "Set": "set", "FrozenSet": "frozenset", "Type": "type",
+    }  # fmt: skip
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        return self.visit_Name(ast.Name(node.attr))
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Name(self.BUILTIN.get(node.id, node.id))
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        if not isinstance(node.value, str):
+            return node
+        try:
+            inner: ast.expr = self.visit(ast.parse(node.value.strip(), mode="eval").body)
+        except (SyntaxError, ValueError):
+            return node
+        return inner
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        value = self.visit(node.value)
+        name = value.id if isinstance(value, ast.Name) else ""
+        if name in {"Literal", "Annotated"}:
+            return ast.Subscript(value, node.slice, ast.Load())
+        inner = self.visit(node.slice)
+        if name == "Optional":
+            return ast.BinOp(inner, ast.BitOr(), ast.Constant(None))
+        if name == "Union" and isinstance(inner, ast.Tuple):
+            union = inner.elts[0]
+            for each in inner.elts[1:]:
+                union = ast.BinOp(union, ast.BitOr(), each)
+            return union
+        return ast.Subscript(value, inner, ast.Load())
+
+
+def _returns(found: Found) -> str:
+    """Return the type that a function returns, in one way of writing; empty where nothing is said."""
+    annotation = found.nodes[0].returns
+    if annotation is None:
+        return ""
+    return ast.unparse(ast.fix_missing_locations(_Normal().visit(annotation)))

@@ -5,8 +5,9 @@ from itertools import combinations
 import libcst as cst
 
 from astmut.rulebook import Edits, Rewrite, Rewrites, rule
-from astmut.scope import Scope, variables
+from astmut.scope import Scope
 from astmut.source import Source
+from astmut.variables import variables
 
 PAIRS_FROM = 4  # of the most used variables
 NOT_ALL: Edits = {}
