@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,12 @@ def test_each_command_says_what_it_does(command: str) -> None:
     assert done.exit_code == 0
     assert done.stdout.startswith(f"Usage: main {command} ")
     assert len(done.stdout.split("\n\n")[1]) > 40
+
+
+def test_the_readme_names_all_commands() -> None:
+    page = Path(__file__).parents[2] / "packages" / "synctrain" / "README.md"
+    named = set(re.findall(r"`synctrain (\w+)`", page.read_text("utf-8")))
+    assert named == set(COMMANDS)
 
 
 def test_version() -> None:
