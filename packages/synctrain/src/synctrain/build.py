@@ -320,11 +320,11 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
         objective=objective,
         validate=validate,
         embed=encoders.embedder(encoder),
-        data=_digest(sets, pools),
+        data=digest(sets, pools),
     )
 
 
-def _digest(sets: Sets, pools: Sequence[Sequence[str]]) -> str:
+def digest(sets: Sets, pools: Sequence[Sequence[str]]) -> str:
     """Return a hash of pairs with their mutants, and of the sets to measure on."""
     found = blake2b(digest_size=16)
     for pair, pool in zip(sets.train, pools, strict=True):
