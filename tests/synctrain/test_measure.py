@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from synctrain import encoders, measure
+from synctrain import data, encoders, measure
 from synctrain.cli import main
 from synctrain.data import read_pairs
 from synctrain.encoders import Transformer
@@ -370,3 +370,15 @@ def test_harvest_writes_pairs_that_fit_reads(tree: Path, tmp_path: Path) -> None
 def test_harvest_names_what_is_wrong(tmp_path: Path) -> None:
     assert "nowhere" in error_of(cli("harvest", tmp_path / "nowhere", "-o", tmp_path / "x.jsonl"))
     assert cli("harvest", "-o", tmp_path / "x.jsonl").exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["pairs.json", "pairs.json.gz", "pairs.txt", "pairs"])
+def test_harvest_writes_no_file_that_fit_would_not_read(
+    name: str, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "harvest", None)  # refused before the work
+    error = error_of(cli("harvest", tree, "-o", tmp_path / name))
+    assert error == (
+        f"synctrain: {tmp_path / name}: pairs are an object a line; the file's name must end in .jsonl or .jsonl.gz\n"
+    )
+    assert not (tmp_path / name).exists()

@@ -378,8 +378,9 @@ def harvest(targets: tuple[str, ...], output: Path, tests: bool) -> None:
     with _errors():
         from synctrain import data  # keeps --help fast
 
+        target = data.pairs_target(output)  # before the work, not behind it
         found = data.harvest(list(targets), tests=tests)
-        data.write_pairs(output, found.pairs, found.extra)
+        data.write_pairs(target, found.pairs, found.extra)
         _say(f"{len(found.pairs):,} pairs in {output}")
         left_out = "; ".join(f"{n:,} {reason}" for reason, n in found.skipped.most_common())
         if left_out:
