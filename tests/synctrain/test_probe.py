@@ -59,6 +59,19 @@ def test_difficulty_selects_the_hardest_rules(
     assert (found.negatives.rules, found.negatives.groups) == (tuple(record["hardest"]), ())
 
 
+def test_where_no_rule_is_selected_there_are_no_settings(model: Path, pairs_file: Path, tmp_path: Path) -> None:
+    few = ("--rule", "call-to-name", "--at-least", 100_000)
+    done = cli("difficulty", model, "--data", pairs_file, *few, "-o", tmp_path / "d.json")
+    record = json.loads((tmp_path / "d.json").read_text("utf-8"))
+    total = record["rules"]["call-to-name"]["total"]
+    assert done.exit_code == 2
+    assert "call-to-name" in done.stdout
+    assert "negatives" not in done.stdout
+    assert done.stderr.endswith(
+        f"synctrain: no rule is selected: none has as many triplets as asked for, {total:,} at most\n"
+    )
+
+
 def test_difficulty_of_a_group_by_another_similarity(model: Path, pairs_file: Path, tmp_path: Path) -> None:
     chosen = ("--group", "sync", "--similarity", "neg_l2", "--mode", "each", "-o", tmp_path / "d.json")
     done = cli("difficulty", model, "--data", pairs_file, *chosen)

@@ -309,9 +309,9 @@ def difficulty(
             progress=_progress(quiet=False),
         )
         report.show(found.table())
-        click.echo(found.settings())
         if output:
             report.write_json(output, found.record())
+        click.echo(found.settings())
 
 
 @main.command()
