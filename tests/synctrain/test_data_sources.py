@@ -66,7 +66,7 @@ def test_an_equal_question_is_one_in_all_files(tmp_path: Path) -> None:
 def test_what_is_named_twice_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path / "a" / "pairs.jsonl", rows("a"))
     for other in (file, file.parent, tmp_path / "a" / ".." / "a" / "pairs.jsonl"):
-        with pytest.raises(DataError, match=r"named twice in data\.train"):
+        with pytest.raises(DataError, match="named twice"):
             trained(file, other)
 
 

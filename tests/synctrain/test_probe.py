@@ -126,6 +126,22 @@ def test_an_analogy_is_of_code_and_its_mutants_by_one_rule(
         assert [made.candidates(i)[0].code for i in range(len(asked))] == [mutant for _, mutant in asked]
 
 
+def test_several_files_count_each_for_itself(model: Path, pairs_file: Path, tmp_path: Path) -> None:
+    """In two folders question 1 is two questions: what is right in one of them is a mutant in the other."""
+    for name, code in (("a", "f(x == y)"), ("b", "f(x != y)")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pairs.jsonl").write_text(
+            json.dumps({"id": "1", "question_id": 1, "query": f"q {name}", "code": code}) + "\n", "utf-8"
+        )
+    both = [str(tmp_path / name) for name in ("a", "b")]
+    found = probe.difficulty(str(model), both, rules=["flip-comparators"])
+    assert (found.separation.overall.total, found.separation.dropped) == (2, 0)
+    for command in ("difficulty", "analogies"):
+        done = cli(command, model, "--data", pairs_file, "--data", pairs_file)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr == f"synctrain: {pairs_file}: named twice\n"
+
+
 def test_what_cannot_be_asked(model: Path, pairs_file: Path, tmp_path: Path) -> None:
     few = tmp_path / "few.jsonl"
     few.write_text(json.dumps({"query": "q", "code": "name"}) + "\n", "utf-8")

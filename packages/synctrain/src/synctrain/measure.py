@@ -189,8 +189,8 @@ def mine(
 ) -> int:
     """Write each pair's mutants with their scores as Parquet, a block at a time, and return how many there are.
 
-    Columns: ``id``, ``query``, ``code``, ``mutant``, ``rule``, ``score`` (query to mutant) and ``positive`` (query to
-    code). The file is there whole or not at all.
+    Columns: ``id`` (of several files ``FILE:id``), ``query``, ``code``, ``mutant``, ``rule``, ``score`` (query to
+    mutant) and ``positive`` (query to code). The file is there whole or not at all.
 
     Raises:
         ConfigError: pyarrow is not installed, or there is no such rule.
@@ -231,10 +231,16 @@ def read_mutated(
 ) -> tuple[list[Pair], MutantStore]:
     """Return the pairs of files and the mutants of their code, by all rules where none is given; say what is left out.
 
-    Raises ``ConfigError`` for an unknown rule or group, ``DataError`` for a file that cannot be read.
+    Ids and question ids of several files count each for itself, as in training.
+
+    Raises ``ConfigError`` for an unknown rule or group, ``DataError`` for a file that cannot be read or is named twice.
     """
     skipped = data.Skipped()
-    pairs = [pair for file in files for pair in data.read_pairs(file, skipped=skipped)]
+    sources = data.sources(files)
+    pairs: list[Pair] = []
+    for file in files:
+        found = data.read_pairs(file, skipped=skipped)
+        pairs += data.qualified(found, sources[file]) if file in sources else found
     made = mutants_of(pairs, rules, groups, mode=mode, progress=progress)
     skipped.update(made.left_out)
     if skipped:
