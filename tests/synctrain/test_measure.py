@@ -250,6 +250,10 @@ def test_mine_names_what_is_wrong(
 ) -> None:
     pytest.importorskip("pyarrow")
     out = ("-o", tmp_path / "m.parquet")
+    made = cli("mine", model, "--data", pairs_file, "--rule", "flip-comparators", "-o", tmp_path / "new" / "m.parquet")
+    assert (made.exit_code, (tmp_path / "new" / "m.parquet").is_file()) == (0, True)
+    twice = ("--data", pairs_file, "--data", pairs_file)
+    assert error_of(cli("mine", model, *twice, *out)) == f"synctrain: {pairs_file}: named twice\n"
     assert "no-such" in error_of(cli("mine", model, "--data", pairs_file, "--rule", "no-such", *out))
     assert "nowhere" in error_of(cli("mine", model, "--data", tmp_path / "nowhere.jsonl", *out))
     monkeypatch.setitem(sys.modules, "pyarrow", None)

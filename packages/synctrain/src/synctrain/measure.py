@@ -194,12 +194,14 @@ def mine(
 
     Raises:
         ConfigError: pyarrow is not installed, or there is no such rule.
+        OSError: the file cannot be written; its folder is made where it is missing.
     """
     try:
         import pyarrow as pa  # keeps --help fast
         import pyarrow.parquet as pq  # keeps --help fast
     except ImportError:
         raise ConfigError("mine writes Parquet: pip install 'synctrain[parquet]'") from None
+    output.parent.mkdir(parents=True, exist_ok=True)  # before the work, not behind it
     told: list[str] = []
     pairs, made = read_mutated(files, rules, groups, mode="each", say=told.append, progress=progress)
     embed = encoders.opened(model, max_length=max_length)
