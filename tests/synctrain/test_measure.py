@@ -335,6 +335,7 @@ def test_a_damaged_or_unwritable_index_is_done_without(
 
 def test_search_names_what_is_wrong(model: Path, tree: Path, tmp_path: Path) -> None:
     error_of(cli("search", model, tmp_path / "nowhere", "q"))
+    assert error_of(cli("search", model, tree, " ")) == "synctrain: the question is empty\n"
     (tmp_path / "empty").mkdir()
     error_of(cli("search", model, tmp_path / "empty", "q"))
     assert "no config.json" in error_of(cli("search", tree, tree, "q"))

@@ -283,8 +283,10 @@ def search(
     What files could not be read, and why, is said where the tree is read anew.
 
     Raises:
-        DataError, ModelError: there is no such tree or model, or no function in it.
+        DataError, ModelError: there is no question, no such tree or model, or no function in it.
     """
+    if not query.strip():
+        raise DataError("the question is empty")
     encoder = encoders.load(model, max_length=max_length).to(encoders.best_device())
     embed = encoders.embedder(encoder)
     left_out, unread = data.Skipped(), list[str]()
