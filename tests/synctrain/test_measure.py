@@ -155,6 +155,12 @@ def test_evaluate_names_what_is_wrong(model: Path, retrieval_folder: Path, tmp_p
     (tmp_path / "empty").mkdir()
     assert "no config.json there" in error_of(cli("evaluate", tmp_path / "empty", "--data", retrieval_folder))
     assert "nope" in error_of(cli("evaluate", model, "--data", retrieval_folder, "--distractors", "nope"))
+    shutil.copytree(model, tmp_path / "run" / "model")
+    encoders.mark(tmp_path / "run" / "model", "cos")  # as fit leaves it
+    (tmp_path / "run" / "config.json").write_text("{}", "utf-8")
+    assert error_of(cli("evaluate", tmp_path / "run", "--data", retrieval_folder)) == (
+        f"synctrain: {tmp_path / 'run'}: a run, not a model; its model is {tmp_path / 'run' / 'model'}\n"
+    )
     broken = tmp_path / "broken"
     encoder = encoders.load(str(model))
     encoder.get_parameter("embedding.weight").data.fill_(float("nan"))
