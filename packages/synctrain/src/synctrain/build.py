@@ -77,7 +77,10 @@ def read_sets(config: Config, say: Say) -> Sets:
     elif by == "auto":
         by = "intent"
     half = settings.held_out / 2
-    parts = data.split(fitting, validation=half, test=half, by=by, seed=config.seed)
+    try:
+        parts = data.split(fitting, validation=half, test=half, by=by, seed=config.seed)
+    except DataError as error:
+        raise DataError(f"{', '.join(settings.train)}: {error}; left out before: {skipped}") from None
     skipped.update(parts.leaks)
     tests = data.read_retrievals(settings.test, skipped=skipped)
     train, leaks = data.without_leaks(parts.train, tests)
