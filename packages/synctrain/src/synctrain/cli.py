@@ -30,6 +30,7 @@ MODE = click.option(
     show_default=True,
     help="One mutant a rule, with all its places changed, or one a place.",
 )
+SEED = click.IntRange(0, 2**64 - 1)
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
@@ -164,7 +165,7 @@ def _distractors(names: tuple[str, ...], without: tuple[str, ...], mode: Any, mo
 @click.option("--train", "train_on", multiple=True, required=True, help="Pairs: a file, a folder, hf:NAME.")
 @click.option("--test", "test_on", multiple=True, required=True, help="A retrieval set (corpus, queries, qrels).")
 @click.option("--row", "rows", multiple=True, help="A preset, or NAME=FILE.toml; all baselines by default.")
-@click.option("--seed", "seeds", multiple=True, type=click.IntRange(0), help="One run a seed; 0, 1 and 2 by default.")
+@click.option("--seed", "seeds", multiple=True, type=SEED, help="One run a seed; 0, 1 and 2 by default.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of all rows: optim.steps=130.")
 @click.option("--against", default=None, help="The row to test against; the first one by default.")
 @click.option("--in-domain", multiple=True, help="Name of a set; those in folders trained on by default.")
@@ -322,7 +323,7 @@ def difficulty(
 @click.option("--longer-than", type=click.IntRange(0), default=30, show_default=True, help="Characters of code.")
 @click.option("--snippets", type=click.IntRange(2), default=100, show_default=True, help="Of a rule, at most.")
 @click.option("--combinations", type=click.IntRange(1), default=200, show_default=True, help="Of a rule, at most.")
-@click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
+@click.option("--seed", type=SEED, default=42, show_default=True)
 @MAX_LENGTH
 @OUTPUT
 def analogies(
