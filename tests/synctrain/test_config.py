@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from synctrain.config import ConfigError, load, of, plain, presets
+from synctrain.loop import steps_of
 
 
 @pytest.mark.parametrize(
@@ -85,6 +86,12 @@ def test_later_settings_win(tmp_path: Path) -> None:
 def test_every_preset_loads_and_comes_back(preset: str) -> None:
     found = load(preset)
     assert of(json.loads(json.dumps(plain(found)))) == found
+
+
+def test_the_docs_say_how_short_a_run_of_best_is() -> None:
+    best = load("best")
+    page = Path(__file__).parents[2] / "docs" / "synctrain.md"
+    assert f"is short ({steps_of(best, best.data.limit, 1)} steps or so)" in page.read_text("utf-8")
 
 
 def test_the_presets_are_those_of_the_specification() -> None:
