@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -424,6 +425,9 @@ def _errors() -> Iterator[None]:
     logging: Any = utils.logging  # without types
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 must not cost the results
     known = (
         types.DataError,
         config.ConfigError,
