@@ -232,6 +232,8 @@ def _configs(rows: Sequence[str], common: Sequence[str]) -> dict[str, Config]:
         name, _, file = row.partition("=")
         if name in configs or name in {BM25, ZERO_SHOT}:
             raise ConfigError(f"two rows are named {name!r}")
+        if not name.strip(".") or set(name) & set("/\\"):
+            raise ConfigError(f"a row named {name!r}: its runs lie in a folder of this name, which it cannot be")
         configs[name] = load(None, [Path(file)], common) if file else load(name, (), common)
     return configs
 
