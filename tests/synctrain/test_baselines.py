@@ -323,6 +323,7 @@ def test_a_comparison_that_was_stopped_goes_on(
         (["--row", "=/no/such.toml"], "a row named '': its runs lie in a folder of this name, which it cannot be"),
         (["--row", "..=/no/such.toml"], "a row named '..': its runs lie"),
         (["--row", "../soft=/no/such.toml"], "a row named '../soft': its runs lie"),
+        (["--set", "seed=5"], "seed = 5 for the row soft: rows are trained once a seed; name it with --seed"),
         (["--row", "zero-shot=/no/such.toml"], "two rows are named 'zero-shot'"),
         (["--in-domain", "tne"], "no test set is named 'tne'; did you mean 'ten'?"),
         (["--in-domain", "conala"], "no test set is named 'conala'; there are: ten"),

@@ -245,9 +245,13 @@ def _never_hard(config: Config) -> bool:
 
 
 def _check_equal(rows: Mapping[str, Config]) -> None:
-    """Refuse rows that differ in what a comparison keeps equal: pairs, steps, batches, validation."""
+    """Refuse rows that differ in what a comparison keeps equal: pairs, steps, batches, validation; or have a seed."""
     first = next(iter(rows), "")
-    for name in rows:
+    for name, config in rows.items():
+        if config.seed:
+            raise ConfigError(
+                f"seed = {config.seed} for the row {name}: rows are trained once a seed; name it with --seed"
+            )
         for part, kept in _EQUAL.items():
             one, other = (asdict(getattr(rows[row], part)) for row in (first, name))
             for setting in kept or one:
