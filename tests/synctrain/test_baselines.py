@@ -266,6 +266,26 @@ def test_what_is_done_is_not_done_again(arguments: list[Any], tmp_path: Path, mo
     assert cli(*arguments).stdout == first.stdout  # a whole run is measured, not trained again
 
 
+def test_measures_of_a_model_that_saw_other_pairs_are_refused(
+    arguments: list[Any], pairs_file: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.jsonl"
+    lines = pairs_file.read_text("utf-8").splitlines(keepends=True)
+    mine.write_text("".join(lines), "utf-8")
+    given = [mine if one == pairs_file else one for one in arguments]
+    assert cli(*given).exit_code == 0
+    file = tmp_path / "out" / "soft" / "seed-1" / "measures.json"
+    mine.write_text("".join(lines[:-20]), "utf-8")
+    changed = cli(*given, "--seed", 3)
+    assert changed.exit_code == 2
+    assert changed.stderr.endswith(f"{file}: was made with other pairs; choose another folder\n")
+    mine.write_text("".join(lines), "utf-8")
+    earlier = json.loads(file.read_text("utf-8"))
+    del earlier["pairs"]
+    file.write_text(json.dumps(earlier), "utf-8")
+    assert cli(*given).exit_code == 0
+
+
 def test_a_comparison_that_was_stopped_goes_on(
     arguments: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +320,10 @@ def test_a_comparison_that_was_stopped_goes_on(
         (["--distractors", "nope"], "nope"),
         (["--test", "/no/such/folder"], "/no/such/folder: no such folder"),
         (["--row", "soft"], "two rows are named 'soft'"),
+        (["--row", "=/no/such.toml"], "a row named '': its runs lie in a folder of this name, which it cannot be"),
+        (["--row", "..=/no/such.toml"], "a row named '..': its runs lie"),
+        (["--row", "../soft=/no/such.toml"], "a row named '../soft': its runs lie"),
+        (["--set", "seed=5"], "seed = 5 for the row soft: rows are trained once a seed; name it with --seed"),
         (["--row", "zero-shot=/no/such.toml"], "two rows are named 'zero-shot'"),
         (["--in-domain", "tne"], "no test set is named 'tne'; did you mean 'ten'?"),
         (["--in-domain", "conala"], "no test set is named 'conala'; there are: ten"),

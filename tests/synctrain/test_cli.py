@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,9 @@ from synctrain.cli import main
 COMMANDS = ("analogies", "baselines", "difficulty", "evaluate", "fit", "harvest", "mine", "search")
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = Path(sys.executable).with_name("synctrain")
-    offline = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1", **environment}
     return subprocess.run([command, *arguments], capture_output=True, text=True, check=False, timeout=60, env=offline)
 
 
@@ -45,6 +46,12 @@ def test_each_command_says_what_it_does(command: str) -> None:
     assert len(done.stdout.split("\n\n")[1]) > 40
 
 
+def test_the_readme_names_all_commands() -> None:
+    page = Path(__file__).parents[2] / "packages" / "synctrain" / "README.md"
+    named = set(re.findall(r"`synctrain (\w+)`", page.read_text("utf-8")))
+    assert named == set(COMMANDS)
+
+
 def test_version() -> None:
     done = run("--version")
     assert (done.returncode, done.stdout) == (0, f"synctrain, version {synctrain.__version__}\n")
@@ -61,6 +68,13 @@ def test_an_error_is_one_line_and_status_2(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "synctrain: no setting named 'optim.rte'; did you mean 'optim.rate'?\n"
     assert not (tmp_path / "run").exists()
+
+
+def test_a_terminal_without_unicode_gets_escapes(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def größe(x):\n    return len(x)\n", "utf-8")
+    done = run("search", model, tmp_path, "size", PYTHONIOENCODING="ascii", SYNCTRAIN_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 0, done.stderr
+    assert "def gr\\xf6\\xdfe(x):" in done.stdout
 
 
 def test_settings_can_be_shown() -> None:

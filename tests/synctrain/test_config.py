@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from synctrain.config import ConfigError, load, of, plain, presets
+from synctrain.loop import steps_of
 
 
 @pytest.mark.parametrize(
@@ -22,6 +23,9 @@ from synctrain.config import ConfigError, load, of, plain, presets
         ("seed=abc", "seed = 'abc': input should be a valid integer"),
         ("seed=1.5", "seed = 1.5: input should be a valid integer"),
         ("seed=-1", "seed = -1: input should be greater than or equal to 0"),
+        ("seed=18446744073709551616", "seed = 18446744073709551616: input should be less than 18446744073709551616"),
+        ("data.train=[]", "data.train = []: tuple should have at least 1 item"),
+        ("optim.epochs=1e308", "optim.epochs = 1e+308: input should be less than or equal to 1000000"),
         ("seed.x=1", "seed = {'x': 1}: input should be a valid integer"),
         ("optim=3", "optim = 3: input should be an object"),
         ("optim.rate=true", "optim.rate = True: input should be a valid number"),
@@ -82,6 +86,12 @@ def test_later_settings_win(tmp_path: Path) -> None:
 def test_every_preset_loads_and_comes_back(preset: str) -> None:
     found = load(preset)
     assert of(json.loads(json.dumps(plain(found)))) == found
+
+
+def test_the_docs_say_how_short_a_run_of_best_is() -> None:
+    best = load("best")
+    page = Path(__file__).parents[2] / "docs" / "synctrain.md"
+    assert f"is short ({steps_of(best, best.data.limit, 1)} steps or so)" in page.read_text("utf-8")
 
 
 def test_the_presets_are_those_of_the_specification() -> None:

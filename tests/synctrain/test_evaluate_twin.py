@@ -31,6 +31,7 @@ from synctrain.types import Pair, RetrievalSet
         ("f( lambda : 0 )", "f(lambda: 0)"),
         ("a - -b", "a- -b"),
         ("1 .real", None),
+        ("f( '\\d')", "f('\\\\d')"),  # an escape that Python warns of, from 3.12 on for everyone to see
         ("def f(:", None),
         ("", None),
         ("x = '\\ud800'\x00", None),

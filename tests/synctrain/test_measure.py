@@ -12,7 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from synctrain import encoders, measure
+from synctrain import data, encoders, measure
 from synctrain.cli import main
 from synctrain.data import read_pairs
 from synctrain.encoders import Transformer
@@ -155,6 +155,12 @@ def test_evaluate_names_what_is_wrong(model: Path, retrieval_folder: Path, tmp_p
     (tmp_path / "empty").mkdir()
     assert "no config.json there" in error_of(cli("evaluate", tmp_path / "empty", "--data", retrieval_folder))
     assert "nope" in error_of(cli("evaluate", model, "--data", retrieval_folder, "--distractors", "nope"))
+    shutil.copytree(model, tmp_path / "run" / "model")
+    encoders.mark(tmp_path / "run" / "model", "cos")  # as fit leaves it
+    (tmp_path / "run" / "config.json").write_text("{}", "utf-8")
+    assert error_of(cli("evaluate", tmp_path / "run", "--data", retrieval_folder)) == (
+        f"synctrain: {tmp_path / 'run'}: a run, not a model; its model is {tmp_path / 'run' / 'model'}\n"
+    )
     broken = tmp_path / "broken"
     encoder = encoders.load(str(model))
     encoder.get_parameter("embedding.weight").data.fill_(float("nan"))
@@ -250,6 +256,10 @@ def test_mine_names_what_is_wrong(
 ) -> None:
     pytest.importorskip("pyarrow")
     out = ("-o", tmp_path / "m.parquet")
+    made = cli("mine", model, "--data", pairs_file, "--rule", "flip-comparators", "-o", tmp_path / "new" / "m.parquet")
+    assert (made.exit_code, (tmp_path / "new" / "m.parquet").is_file()) == (0, True)
+    twice = ("--data", pairs_file, "--data", pairs_file)
+    assert error_of(cli("mine", model, *twice, *out)) == f"synctrain: {pairs_file}: named twice\n"
     assert "no-such" in error_of(cli("mine", model, "--data", pairs_file, "--rule", "no-such", *out))
     assert "nowhere" in error_of(cli("mine", model, "--data", tmp_path / "nowhere.jsonl", *out))
     monkeypatch.setitem(sys.modules, "pyarrow", None)
@@ -331,6 +341,7 @@ def test_a_damaged_or_unwritable_index_is_done_without(
 
 def test_search_names_what_is_wrong(model: Path, tree: Path, tmp_path: Path) -> None:
     error_of(cli("search", model, tmp_path / "nowhere", "q"))
+    assert error_of(cli("search", model, tree, " ")) == "synctrain: the question is empty\n"
     (tmp_path / "empty").mkdir()
     error_of(cli("search", model, tmp_path / "empty", "q"))
     assert "no config.json" in error_of(cli("search", tree, tree, "q"))
@@ -370,3 +381,15 @@ def test_harvest_writes_pairs_that_fit_reads(tree: Path, tmp_path: Path) -> None
 def test_harvest_names_what_is_wrong(tmp_path: Path) -> None:
     assert "nowhere" in error_of(cli("harvest", tmp_path / "nowhere", "-o", tmp_path / "x.jsonl"))
     assert cli("harvest", "-o", tmp_path / "x.jsonl").exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["pairs.json", "pairs.json.gz", "pairs.txt", "pairs"])
+def test_harvest_writes_no_file_that_fit_would_not_read(
+    name: str, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "harvest", None)  # refused before the work
+    error = error_of(cli("harvest", tree, "-o", tmp_path / name))
+    assert error == (
+        f"synctrain: {tmp_path / name}: pairs are an object a line; the file's name must end in .jsonl or .jsonl.gz\n"
+    )
+    assert not (tmp_path / name).exists()

@@ -59,6 +59,19 @@ def test_difficulty_selects_the_hardest_rules(
     assert (found.negatives.rules, found.negatives.groups) == (tuple(record["hardest"]), ())
 
 
+def test_where_no_rule_is_selected_there_are_no_settings(model: Path, pairs_file: Path, tmp_path: Path) -> None:
+    few = ("--rule", "call-to-name", "--at-least", 100_000)
+    done = cli("difficulty", model, "--data", pairs_file, *few, "-o", tmp_path / "d.json")
+    record = json.loads((tmp_path / "d.json").read_text("utf-8"))
+    total = record["rules"]["call-to-name"]["total"]
+    assert done.exit_code == 2
+    assert "call-to-name" in done.stdout
+    assert "negatives" not in done.stdout
+    assert done.stderr.endswith(
+        f"synctrain: no rule is selected: none has as many triplets as asked for, {total:,} at most\n"
+    )
+
+
 def test_difficulty_of_a_group_by_another_similarity(model: Path, pairs_file: Path, tmp_path: Path) -> None:
     chosen = ("--group", "sync", "--similarity", "neg_l2", "--mode", "each", "-o", tmp_path / "d.json")
     done = cli("difficulty", model, "--data", pairs_file, *chosen)
@@ -111,6 +124,22 @@ def test_an_analogy_is_of_code_and_its_mutants_by_one_rule(
         asked = [pair for one in chosen if one.rule == rule for pair in ((one.a, one.b), (one.c, one.d))]
         made = build.mutants_of([Pair(code, "", code, code) for code, _ in asked], (rule,), mode="together")
         assert [made.candidates(i)[0].code for i in range(len(asked))] == [mutant for _, mutant in asked]
+
+
+def test_several_files_count_each_for_itself(model: Path, pairs_file: Path, tmp_path: Path) -> None:
+    """In two folders question 1 is two questions: what is right in one of them is a mutant in the other."""
+    for name, code in (("a", "f(x == y)"), ("b", "f(x != y)")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pairs.jsonl").write_text(
+            json.dumps({"id": "1", "question_id": 1, "query": f"q {name}", "code": code}) + "\n", "utf-8"
+        )
+    both = [str(tmp_path / name) for name in ("a", "b")]
+    found = probe.difficulty(str(model), both, rules=["flip-comparators"])
+    assert (found.separation.overall.total, found.separation.dropped) == (2, 0)
+    for command in ("difficulty", "analogies"):
+        done = cli(command, model, "--data", pairs_file, "--data", pairs_file)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr == f"synctrain: {pairs_file}: named twice\n"
 
 
 def test_what_cannot_be_asked(model: Path, pairs_file: Path, tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class Recipe:
         seeds: whether chance plays a part in it; a row without seeds is measured once.
         options: how the model is loaded, as of ``encoders.load``, where its folder does not say it.
         similarity: how its vectors are compared; None is what its folder says.
+        pairs: a hash of what it is trained on: measures of a model that saw other pairs are refused.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Recipe:
     seeds: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     similarity: Similarity | None = None
+    pairs: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,14 +159,17 @@ def plan(
         f"optim.batch={BATCH}",
         "optim.steps=0",
     ]
-    steps = _steps(load(None, (), [*common, *settings]), settings, say)
+    base = load(None, (), [*common, *settings])
+    read = build.read_sets(base, nothing)
+    steps = _steps(base, len(read.train), settings, say)
     common += [f"evaluation.every={max(1, steps // VALIDATIONS)}", *settings, f"optim.steps={steps}"]
     configs = _configs(rows, common)
     _check_equal(configs)
     for name, config in configs.items():
         if _never_hard(config):
             say(f"{name}: curriculum.warmup = {config.curriculum.warmup}, so no step of it sees a mutant")
-    recipes = [recipe(name, config, say, progress) for name, config in configs.items()]
+    pairs = build.digest(read, [()] * len(read.train))
+    recipes = [replace(recipe(name, config, say, progress), pairs=pairs) for name, config in configs.items()]
     if encoder not in encoders.SCRATCH:
         recipes.insert(0, zero_shot(encoder, load(None, (), common)))
     if not recipes:
@@ -209,13 +214,12 @@ def zero_shot(model: str, config: Config) -> Recipe:
     return Recipe(ZERO_SHOT, about, lambda _seed, _folder: model, seeds=False, options=options, similarity=similarity)
 
 
-def _steps(common: Config, settings: Sequence[str], say: Say) -> int:
+def _steps(common: Config, pairs: int, settings: Sequence[str], say: Say) -> int:
     """Return how many steps a row trains for: as set, else so many passes over the pairs, each pair a row."""
     optim = common.optim
     if optim.steps:
         return optim.steps
     passes = optim.epochs if any(one.partition("=")[0].strip() == "optim.epochs" for one in settings) else EPOCHS
-    pairs = len(build.read_sets(common, nothing).train)
     steps = max(1, math.ceil(passes * pairs / (min(optim.batch, pairs) * optim.accumulation)))
     say(f"{steps:,} steps a run: {passes:g} passes over {pairs:,} pairs")
     return steps
@@ -228,6 +232,8 @@ def _configs(rows: Sequence[str], common: Sequence[str]) -> dict[str, Config]:
         name, _, file = row.partition("=")
         if name in configs or name in {BM25, ZERO_SHOT}:
             raise ConfigError(f"two rows are named {name!r}")
+        if not name.strip(".") or set(name) & set("/\\"):
+            raise ConfigError(f"a row named {name!r}: its runs lie in a folder of this name, which it cannot be")
         configs[name] = load(None, [Path(file)], common) if file else load(name, (), common)
     return configs
 
@@ -239,9 +245,13 @@ def _never_hard(config: Config) -> bool:
 
 
 def _check_equal(rows: Mapping[str, Config]) -> None:
-    """Refuse rows that differ in what a comparison keeps equal: pairs, steps, batches, validation."""
+    """Refuse rows that differ in what a comparison keeps equal: pairs, steps, batches, validation; or have a seed."""
     first = next(iter(rows), "")
-    for name in rows:
+    for name, config in rows.items():
+        if config.seed:
+            raise ConfigError(
+                f"seed = {config.seed} for the row {name}: rows are trained once a seed; name it with --seed"
+            )
         for part, kept in _EQUAL.items():
             one, other = (asdict(getattr(rows[row], part)) for row in (first, name))
             for setting in kept or one:
@@ -276,7 +286,7 @@ def run(
     asked = _asked(protocol)
     rows: dict[str, list[Run]] = {}
     for one in recipes:
-        key = {"recipe": plainly(one.about), "protocol": asked}
+        key = {"recipe": plainly(one.about), "protocol": asked, "pairs": one.pairs}
         for seed in protocol.seeds if one.seeds else protocol.seeds[:1]:
             folder = out / one.name / f"seed-{seed}" if one.seeds else out / one.name
             known = _read(folder / MEASURES, key)
@@ -402,6 +412,9 @@ class Comparison:
         return laid
 
 
+_OTHER = {"recipe": "another recipe", "protocol": "another protocol", "pairs": "other pairs"}
+
+
 def plainly(value: Any) -> Any:
     """Return a value as it comes back out of JSON."""
     return json.loads(json.dumps(value))
@@ -453,11 +466,12 @@ def _read(file: Path, expected: Mapping[str, Any]) -> Run | None:
     try:
         found = json.loads(file.read_text("utf-8"))
         run = Run(Results.of(found["results"]), found["among"])
-        other = [name for name in expected if found[name] != expected[name]]
+        found.setdefault("pairs", expected["pairs"])  # earlier versions did not write it
+        other = [_OTHER[name] for name in expected if found[name] != expected[name]]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise train.RunError(f"{file}: cannot be read: {error}; remove it to measure again") from None
     if other:
-        raise train.RunError(f"{file}: was made with another {' and '.join(other)}; choose another folder")
+        raise train.RunError(f"{file}: was made with {' and '.join(other)}; choose another folder")
     return run

@@ -77,7 +77,10 @@ def read_sets(config: Config, say: Say) -> Sets:
     elif by == "auto":
         by = "intent"
     half = settings.held_out / 2
-    parts = data.split(fitting, validation=half, test=half, by=by, seed=config.seed)
+    try:
+        parts = data.split(fitting, validation=half, test=half, by=by, seed=config.seed)
+    except DataError as error:
+        raise DataError(f"{', '.join(settings.train)}: {error}; left out before: {skipped}") from None
     skipped.update(parts.leaks)
     tests = data.read_retrievals(settings.test, skipped=skipped)
     train, leaks = data.without_leaks(parts.train, tests)
@@ -320,11 +323,11 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
         objective=objective,
         validate=validate,
         embed=encoders.embedder(encoder),
-        data=_digest(sets, pools),
+        data=digest(sets, pools),
     )
 
 
-def _digest(sets: Sets, pools: Sequence[Sequence[str]]) -> str:
+def digest(sets: Sets, pools: Sequence[Sequence[str]]) -> str:
     """Return a hash of pairs with their mutants, and of the sets to measure on."""
     found = blake2b(digest_size=16)
     for pair, pool in zip(sets.train, pools, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ MODE = click.option(
     show_default=True,
     help="One mutant a rule, with all its places changed, or one a place.",
 )
+SEED = click.IntRange(0, 2**64 - 1)
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
@@ -164,7 +166,7 @@ def _distractors(names: tuple[str, ...], without: tuple[str, ...], mode: Any, mo
 @click.option("--train", "train_on", multiple=True, required=True, help="Pairs: a file, a folder, hf:NAME.")
 @click.option("--test", "test_on", multiple=True, required=True, help="A retrieval set (corpus, queries, qrels).")
 @click.option("--row", "rows", multiple=True, help="A preset, or NAME=FILE.toml; all baselines by default.")
-@click.option("--seed", "seeds", multiple=True, type=click.IntRange(0), help="One run a seed; 0, 1 and 2 by default.")
+@click.option("--seed", "seeds", multiple=True, type=SEED, help="One run a seed; 0, 1 and 2 by default.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A setting of all rows: optim.steps=130.")
 @click.option("--against", default=None, help="The row to test against; the first one by default.")
 @click.option("--in-domain", multiple=True, help="Name of a set; those in folders trained on by default.")
@@ -309,9 +311,9 @@ def difficulty(
             progress=_progress(quiet=False),
         )
         report.show(found.table())
-        click.echo(found.settings())
         if output:
             report.write_json(output, found.record())
+        click.echo(found.settings())
 
 
 @main.command()
@@ -322,7 +324,7 @@ def difficulty(
 @click.option("--longer-than", type=click.IntRange(0), default=30, show_default=True, help="Characters of code.")
 @click.option("--snippets", type=click.IntRange(2), default=100, show_default=True, help="Of a rule, at most.")
 @click.option("--combinations", type=click.IntRange(1), default=200, show_default=True, help="Of a rule, at most.")
-@click.option("--seed", type=click.IntRange(0), default=42, show_default=True)
+@click.option("--seed", type=SEED, default=42, show_default=True)
 @MAX_LENGTH
 @OUTPUT
 def analogies(
@@ -378,8 +380,9 @@ def harvest(targets: tuple[str, ...], output: Path, tests: bool) -> None:
     with _errors():
         from synctrain import data  # keeps --help fast
 
+        target = data.pairs_target(output)  # before the work, not behind it
         found = data.harvest(list(targets), tests=tests)
-        data.write_pairs(output, found.pairs, found.extra)
+        data.write_pairs(target, found.pairs, found.extra)
         _say(f"{len(found.pairs):,} pairs in {output}")
         left_out = "; ".join(f"{n:,} {reason}" for reason, n in found.skipped.most_common())
         if left_out:
@@ -422,6 +425,9 @@ def _errors() -> Iterator[None]:
     logging: Any = utils.logging  # without types
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 must not cost the results
     known = (
         types.DataError,
         config.ConfigError,

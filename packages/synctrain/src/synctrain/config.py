@@ -22,6 +22,7 @@ else:
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 Whole: TypeAlias = Annotated[int, Field(ge=0)]
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**64)]  # what torch takes
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Part: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
@@ -37,7 +38,7 @@ class ConfigError(ValueError):
 class Data:
     """Where pairs come from, and what is held out of them."""
 
-    train: tuple[str, ...] = ("stdlib",)
+    train: Annotated[tuple[str, ...], Field(min_length=1)] = ("stdlib",)
     """Files or folders of pairs, ``hf:NAME``, or Python trees to harvest: ``stdlib``, ``harvest:DIR_OR_PACKAGE``."""
     test: tuple[str, ...] = ()
     """Folders of retrieval sets that the model is measured on before and after."""
@@ -162,7 +163,7 @@ class Optim:
 
     steps: Whole = 0
     """Optimiser steps; 0 is ``epochs`` times the rows."""
-    epochs: Positive = 5.0
+    epochs: Annotated[float, Field(gt=0, le=1_000_000)] = 5.0
     batch: Count = 48
     """Rows of one process in one forward pass."""
     accumulation: Count = 1
@@ -197,7 +198,7 @@ class Evaluation:
 class Config:
     """Everything that decides what a run does."""
 
-    seed: Whole = 0
+    seed: Seed = 0
     data: Data = field(default_factory=Data)
     encoder: Encoder = field(default_factory=Encoder)
     negatives: Negatives = field(default_factory=Negatives)

@@ -189,17 +189,19 @@ def mine(
 ) -> int:
     """Write each pair's mutants with their scores as Parquet, a block at a time, and return how many there are.
 
-    Columns: ``id``, ``query``, ``code``, ``mutant``, ``rule``, ``score`` (query to mutant) and ``positive`` (query to
-    code). The file is there whole or not at all.
+    Columns: ``id`` (of several files ``FILE:id``), ``query``, ``code``, ``mutant``, ``rule``, ``score`` (query to
+    mutant) and ``positive`` (query to code). The file is there whole or not at all.
 
     Raises:
         ConfigError: pyarrow is not installed, or there is no such rule.
+        OSError: the file cannot be written; its folder is made where it is missing.
     """
     try:
         import pyarrow as pa  # keeps --help fast
         import pyarrow.parquet as pq  # keeps --help fast
     except ImportError:
         raise ConfigError("mine writes Parquet: pip install 'synctrain[parquet]'") from None
+    output.parent.mkdir(parents=True, exist_ok=True)  # before the work, not behind it
     told: list[str] = []
     pairs, made = read_mutated(files, rules, groups, mode="each", say=told.append, progress=progress)
     embed = encoders.opened(model, max_length=max_length)
@@ -231,10 +233,16 @@ def read_mutated(
 ) -> tuple[list[Pair], MutantStore]:
     """Return the pairs of files and the mutants of their code, by all rules where none is given; say what is left out.
 
-    Raises ``ConfigError`` for an unknown rule or group, ``DataError`` for a file that cannot be read.
+    Ids and question ids of several files count each for itself, as in training.
+
+    Raises ``ConfigError`` for an unknown rule or group, ``DataError`` for a file that cannot be read or is named twice.
     """
     skipped = data.Skipped()
-    pairs = [pair for file in files for pair in data.read_pairs(file, skipped=skipped)]
+    sources = data.sources(files)
+    pairs: list[Pair] = []
+    for file in files:
+        found = data.read_pairs(file, skipped=skipped)
+        pairs += data.qualified(found, sources[file]) if file in sources else found
     made = mutants_of(pairs, rules, groups, mode=mode, progress=progress)
     skipped.update(made.left_out)
     if skipped:
@@ -275,8 +283,10 @@ def search(
     What files could not be read, and why, is said where the tree is read anew.
 
     Raises:
-        DataError, ModelError: there is no such tree or model, or no function in it.
+        DataError, ModelError: there is no question, no such tree or model, or no function in it.
     """
+    if not query.strip():
+        raise DataError("the question is empty")
     encoder = encoders.load(model, max_length=max_length).to(encoders.best_device())
     embed = encoders.embedder(encoder)
     left_out, unread = data.Skipped(), list[str]()

@@ -45,7 +45,13 @@ class Difficulty:
         return {"similarity": self.similarity, **whole, "rules": rules, "hardest": list(self.hardest)}
 
     def settings(self) -> str:
-        """Return the rules as lines of a file of settings."""
+        """Return the rules as lines of a file of settings.
+
+        Raises ``DataError`` where none is selected: of such settings a run would make no mutants at all.
+        """
+        if not self.hardest:
+            most = max(share.total for share in self.separation.rules.values())
+            raise DataError(f"no rule is selected: none has as many triplets as asked for, {most:,} at most")
         return f"negatives.rules = {json.dumps(self.hardest)}\nnegatives.groups = []"
 
     def table(self) -> Table:

@@ -9,7 +9,7 @@ from synctrain.data.rows import Skipped
 from synctrain.data.sources import Source, qualified, sources
 from synctrain.data.split import Split, retrieval_of, split, without_leaks
 from synctrain.data.trees import Module, modules, read_source
-from synctrain.data.uniform import write_pairs
+from synctrain.data.uniform import pairs_target, write_pairs
 
 __all__ = [
     "Function",
@@ -28,6 +28,7 @@ __all__ = [
     "modules",
     "normalised",
     "normalised_query",
+    "pairs_target",
     "qualified",
     "read_pairs",
     "read_retrieval",

@@ -29,9 +29,7 @@ def sources(names: Sequence[str]) -> dict[str, Source]:
     for name in names:
         place = _place(name)
         if place in known:
-            raise DataError(
-                f"{name}: named twice in data.train{'' if known[place] == name else f', as {known[place]}'}"
-            )
+            raise DataError(f"{name}: named twice{'' if known[place] == name else f', as {known[place]} too'}")
         known[place] = name
     if len(known) < 2:  # noqa: PLR2004 - several
         return {}

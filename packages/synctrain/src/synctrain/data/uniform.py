@@ -14,6 +14,7 @@ from synctrain.data.rows import Outcome, Row
 from synctrain.types import DataError, Pair
 
 _OWN = {"id", "query", "code", "question_id"}
+_SUFFIXES = (".jsonl", ".jsonl.gz")
 
 
 def knows(fields: AbstractSet[str]) -> bool:
@@ -27,6 +28,14 @@ def pair(row: Row) -> Outcome:
     return Pair(row.name("id") or row.id, query, row.text("code"), row.name("question_id") or normalised_query(query))
 
 
+def pairs_target(path: str | Path) -> Path:
+    """Return a path that ``write_pairs`` may write to. Raises ``DataError`` for a name that ``read_pairs`` refuses."""
+    target = Path(path)
+    if not target.name.endswith(_SUFFIXES):
+        raise DataError(f"{target}: pairs are an object a line; the file's name must end in {' or '.join(_SUFFIXES)}")
+    return target
+
+
 def write_pairs(
     path: str | Path, pairs: Iterable[Pair], extra: Mapping[str, Mapping[str, object]] | None = None
 ) -> int:
@@ -35,7 +44,8 @@ def write_pairs(
     The file appears whole or not at all: a failure leaves what was there before.
 
     Args:
-        path: The file, replaced where it is there already. Its folder is made where it is missing.
+        path: The file, ``.jsonl`` or ``.jsonl.gz``, replaced where it is there already. Its folder is made where it is
+            missing.
         pairs: What to write, in this order.
         extra: More fields by pair id, such as where the code comes from.
 
@@ -43,10 +53,11 @@ def write_pairs(
         The number of pairs written.
 
     Raises:
-        DataError: An id comes twice, or an extra field has a name that the layout itself uses.
+        DataError: An id comes twice, an extra field has a name that the layout itself uses, or the file has one by
+            which it would not be read.
         OSError: The file cannot be written.
     """
-    target = Path(path)
+    target = pairs_target(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}")
     seen: set[str] = set()

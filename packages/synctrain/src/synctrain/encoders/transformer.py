@@ -272,7 +272,7 @@ def reach_of(config: Any) -> int | None:
 
 
 def refuse_pickles(name: str) -> None:
-    """Raise ``ModelError`` for a folder whose weights could only be unpickled."""
+    """Raise ``ModelError`` for a folder that holds no weights, or such as could only be unpickled."""
     folder = Path(name)
     if not folder.is_dir():
         return
@@ -280,6 +280,8 @@ def refuse_pickles(name: str) -> None:
         raise ModelError(f"{folder}: no config.json there, so it is no model")
     if not list(folder.glob("*.safetensors")):
         pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.pkl") for path in folder.glob(pattern))
+        if not pickles and (folder / "model" / "config_sentence_transformers.json").is_file():
+            raise ModelError(f"{folder}: a run, not a model; its model is {folder / 'model'}")
         has = f"its weights are in {pickles[0]}, a pickle, which can run code" if pickles else "it has no weights"
         raise ModelError(f"{folder}: {has}; convert them to model.safetensors")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
+import warnings
 from collections.abc import Callable
 
 RULE = "(re-formatted)"
@@ -19,13 +20,15 @@ def reformatted(code: str) -> str | None:
 
     None where the code does not parse, or neither way changes more than white space at its ends.
     """
-    try:
-        tree = ast.parse(code)
-        known = ast.dump(tree)
-    except _BROKEN:
-        return None
-    ways: tuple[Callable[[], str], ...] = (lambda: ast.unparse(tree), lambda: _tight(code))
-    return next((other for way in ways if (other := _same(way, code, known)) is not None), None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python warns of doubtful escapes, which are nobody's here
+        try:
+            tree = ast.parse(code)
+            known = ast.dump(tree)
+        except _BROKEN:
+            return None
+        ways: tuple[Callable[[], str], ...] = (lambda: ast.unparse(tree), lambda: _tight(code))
+        return next((other for way in ways if (other := _same(way, code, known)) is not None), None)
 
 
 def _same(way: Callable[[], str], code: str, known: str) -> str | None:
