@@ -11,7 +11,7 @@ PACKAGES = Path(__file__).parents[1] / "packages"
 
 # From the roof to the ground, as in docs/architecture.md. A name with /* is a folder, its __init__ included.
 FLOORS = {
-    "astmut": "cli > cli_index > __init__, task, terminal > face, document, corpus, files, since > rules/*, engine"
+    "astmut": "__main__ > cli > cli_index > __init__, task, terminal > face, document, corpus, files, since > rules/*, engine"
     " > check, strings, substitutes, variables > siblings > cells"
     " > atoms, cell, rulebook, where, layout, formats, imports, scope"
     " > surroundings, words > source > model, spans, tokens, trees, library/*",

@@ -33,7 +33,7 @@ def total(items, tax=0.2):
     return sum(items) * (1 + tax) if items else 0
 """
 UNIX = pytest.mark.skipif(os.name == "nt", reason="permissions and signals as Unix has them")
-ASTMUT = [sys.executable, "-m", "astmut.cli"]
+ASTMUT = [sys.executable, "-m", "astmut"]
 
 
 def run(
@@ -658,7 +658,7 @@ def test_a_full_disk_is_one_error(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(("closed", "which"), [("<&-", "input"), (">&-", "output")])
 def test_a_closed_stream_is_one_error(closed: str, which: str) -> None:
     done = subprocess.run(
-        f'"{sys.executable}" -m astmut.cli mutate - {closed}',
+        f'"{sys.executable}" -m astmut mutate - {closed}',
         shell=True,
         input=b"x = True",
         capture_output=True,

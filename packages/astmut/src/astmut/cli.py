@@ -457,7 +457,3 @@ def main() -> None:
         terminal.say(f"astmut: {error.strerror or error}\n")
         status = ERROR
     sys.exit(status)
-
-
-if __name__ == "__main__":
-    main()
