@@ -28,6 +28,12 @@ class BothWays(nn.Module):
 
         ``mirror``, (positions, texts), is where each position stands in its text read back.
         """
+        if hidden.is_cuda:
+            return self._read(hidden, mirror)
+        with torch.autocast("cpu", enabled=False):  # many processors have no LSTM in half precision
+            return self._read(hidden.float(), mirror)
+
+    def _read(self, hidden: Tensor, mirror: Tensor) -> Tensor:
         onward, _ = self.onward(hidden)
         back, _ = self.back(hidden.gather(0, _wide(mirror, hidden.shape[2])))
         return torch.cat((onward, back.gather(0, _wide(mirror, back.shape[2]))), dim=2)
@@ -77,5 +83,5 @@ class Rnn(Scratch):
             places.append(place[there])
             padded += place.numel()
         self.filled = (len(ids), padded)
-        states_in_order = torch.empty_like(vectors).index_copy(0, torch.cat(places), torch.cat(states))
-        return self.attention(states_in_order, lengths)  # type: ignore[no-any-return]
+        found = torch.cat(states)  # in half precision perhaps, and group by group
+        return self.attention(torch.empty_like(found).index_copy(0, torch.cat(places), found), lengths)  # type: ignore[no-any-return]
