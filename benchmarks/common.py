@@ -107,6 +107,12 @@ def steps_in(out: Path) -> list[dict[str, Any]]:
     return [line for line in lines if line["event"] == "step"]
 
 
+def before_and_after(pairs: Sequence[tuple[float, ...]]) -> list[str]:
+    """The mean before and after over some runs, and what changed in each."""
+    means = (statistics.mean(values) for values in zip(*pairs, strict=True))
+    return [*(f"{mean:.1f}" for mean in means), ", ".join(f"{pair[1] - pair[0]:+.1f}" for pair in pairs)]
+
+
 # --- models --------------------------------------------------------------------------------------
 
 

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import statistics
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common import table, write_result
+from common import before_and_after, table, write_result
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = ("conala", "pydocs")
@@ -80,12 +79,6 @@ def run(preset: str, settings: Sequence[str], folder: Path) -> dict[str, Any]:
     }
 
 
-def in_words(pairs: Sequence[tuple[float, ...]]) -> list[str]:
-    """The mean before and after over some runs, and what changed in each."""
-    means = (statistics.mean(values) for values in zip(*pairs, strict=True))
-    return [*(f"{mean:.1f}" for mean in means), " ".join(f"{pair[1] - pair[0]:+.1f}" for pair in pairs)]
-
-
 def main() -> None:
     """Train, measure, print, write."""
     parser = argparse.ArgumentParser(description="Does synctrain fit make a model better?")
@@ -109,11 +102,11 @@ def main() -> None:
         runs = list(one["seeds"].values())
         for name in one["before"]["retrieval"]:
             found = [tuple(run[when]["retrieval"][name]["mrr"] for when in WHEN) for run in runs]
-            rows.append([f"{preset}: {name}, MRR", *in_words(found)])
+            rows.append([f"{preset}: {name}, MRR", *before_and_after(found)])
         for kind, by_set in one["before"]["mutant_accuracy"].items():
             for name in by_set:
                 told = [tuple(run[when]["mutant_accuracy"][kind][name] for when in WHEN) for run in runs]
-                rows.append([f"{preset}: {name}, mutant accuracy, {kind}", *in_words(told)])
+                rows.append([f"{preset}: {name}, mutant accuracy, {kind}", *before_and_after(told)])
     print(table("MiniLM before and after, percent", ("what", *WHEN, "each change"), rows))
     print(f"written: {write_result('fit', {'presets': results}, PACKAGES, options.out).name}")
 

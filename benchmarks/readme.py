@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS
+from common import RESULTS, before_and_after
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 BEGIN, END = "<!-- results: benchmarks/readme.py -->\n", "<!-- end of results -->\n"
+WHEN = ("before", "after")
 SPEED = (
     ("tools: unchecked, x mutmut", "mutants a second, unchecked, beside mutmut's"),
     ("tools: unchecked, x cosmic-ray", "mutants a second, unchecked, beside cosmic-ray's"),
@@ -59,22 +59,20 @@ def fitted() -> str:
     """Return the table of a model before and after `synctrain fit`."""
     fit = newest("fit")
     best = fit["presets"]["best"]
-    runs = list(best.get("seeds", {"0": best}).values())
-
-    def row(name: str, what: str, *path: str) -> str:
-        """Return a line with the means before and after, and what changed in each run."""
-        pairs = [tuple(_at(run[when], *path) for when in ("before", "after")) for run in runs]
-        old, new = (statistics.mean(values) for values in zip(*pairs, strict=True))
-        changes = ", ".join(f"{pair[1] - pair[0]:+.1f}" for pair in pairs)
-        return f"| {name} | {what} | {old:.1f} | {new:.1f} | {changes} |\n"
-
-    lines = "".join(row(name, "MRR", "retrieval", name, "mrr") for name in best["before"]["retrieval"])
-    for kind, found in best["before"]["mutant_accuracy"].items():
-        lines += "".join(row(name, f"mutant accuracy, {kind}", "mutant_accuracy", kind, name) for name in found)
+    runs = best["seeds"].values()
+    rows = []
+    for name in best["before"]["retrieval"]:
+        found = [tuple(run[when]["retrieval"][name]["mrr"] for when in WHEN) for run in runs]
+        rows.append((name, "MRR", *before_and_after(found)))
+    for kind, by_set in best["before"]["mutant_accuracy"].items():
+        for name in by_set:
+            told = [tuple(run[when]["mutant_accuracy"][kind][name] for when in WHEN) for run in runs]
+            rows.append((name, f"mutant accuracy, {kind}", *before_and_after(told)))
+    lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     soft = fit["presets"].get("soft")
     beside = ""
     if soft:
-        old, new = (soft[when]["retrieval"]["held out"]["mrr"] for when in ("before", "after"))
+        old, new = (soft[when]["retrieval"]["held out"]["mrr"] for when in WHEN)
         beside = (
             f"\nMargin-1 triplets with soft negatives only (preset `soft`): held out, MRR, {old:.1f} to {new:.1f}.\n"
         )
@@ -82,16 +80,9 @@ def fitted() -> str:
     return (
         f"MiniLM before and after `synctrain fit` ({best['steps']} steps on the standard library's functions), in "
         f"percent (`{fit['command']}`, {fit['date']}, {machine['python']}, torch {machine['packages']['torch']}):\n\n"
-        f"| set | measure | before | after | change{f' in each of {len(runs)} runs' if runs[1:] else ''} |\n"
+        f"| set | measure | before | after | change{f' in each of {len(runs)} runs' if len(runs) > 1 else ''} |\n"
         f"|---|---|---|---|---|\n{lines}{beside}"
     )
-
-
-def _at(values: Any, *path: str) -> float:
-    """Return what stands at the end of a path of keys."""
-    for key in path:
-        values = values[key]
-    return float(values)
 
 
 def side_by_side() -> str:

@@ -295,8 +295,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         jobs = list(itertools.islice(files_of(library), 0, None, options.every))
         if jobs:
             kept = options.parts and options.parts / f"{library}-{stamp(library, options.every)}.json"
-            reports[library] = restored(kept) or sweep(jobs, options.processes)
-            keep(reports[library], kept)
+            reports[library] = restored(kept) or keep(sweep(jobs, options.processes), kept)
     total = Report()
     for report in reports.values():
         total.add(report)
@@ -330,11 +329,12 @@ def restored(kept: Path | None) -> Report | None:
     return report
 
 
-def keep(report: Report, kept: Path | None) -> None:
-    """Keep the counts of a library for a sweep begun again."""
+def keep(report: Report, kept: Path | None) -> Report:
+    """Return the counts of a library, kept for a sweep begun again."""
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(vars(report)), encoding="utf-8")
+    return report
 
 
 def as_json(report: Report) -> dict[str, object]:

@@ -121,13 +121,11 @@ def _found(
         raise TypeError(f"the program must be str, bytes or Source, not {type(text).__name__}")
     program = text if isinstance(text, Program) else Program(text)
     lines = list(lines)
-    if isinstance(program, Source):
-        source = program
-    elif function is None and not lines and not may_apply(chosen, program.text.value):
-        return None, Found([], [], [])
-    else:
-        source = Source(program)
-    return source, engine.find(source, chosen, wanted(source, lines, function), together=together)
+    if not isinstance(program, Source):
+        if function is None and not lines and not may_apply(chosen, program.text.value):
+            return None, Found([], [], [])
+        program = Source(program)
+    return program, engine.find(program, chosen, wanted(program, lines, function), together=together)
 
 
 def _reprinted(mutants: Iterable[Mutant]) -> Iterator[Mutant]:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, TypeAlias
 import libcst as cst
 from rapidfuzz import process
 
-from astmut.tokens import bare, tokens_of
+from astmut.tokens import SHORT, bare, tokens_of
 
 Replacement: TypeAlias = str | tuple[str | cst.CSTNode, ...]
 Edits: TypeAlias = Mapping[Any, Replacement]  # by node or Span; Mapping is not covariant in its keys
@@ -248,7 +248,9 @@ def configured(rules: Iterable[Rule], options: Mapping[str, Mapping[str, Any]]) 
 def may_apply(rules: tuple[Rule, ...], text: str) -> bool:
     """Say whether one of ``rules`` may have a site in a text that Python parses, by a look at its tokens alone."""
     look = _first_look(rules)
-    return look is None or (look.search(text) is not None and look.search(bare(text)) is not None)
+    if look is None:
+        return True
+    return look.search(text) is not None and (len(text) > SHORT or look.search(bare(text)) is not None)
 
 
 @lru_cache

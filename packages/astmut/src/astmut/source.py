@@ -348,7 +348,7 @@ class _ValidationOff:
     def __enter__(self) -> None:
         """Count one more parse in progress."""
         with self.lock:
-            if not _ValidationOff.parses and CSTNode.__post_init__ is not _validate_between_parses:
+            if CSTNode.__post_init__ is not _validate_between_parses:
                 CSTNode.__post_init__ = _validate_between_parses  # type: ignore[assignment,method-assign]
             _ValidationOff.parses += 1
 

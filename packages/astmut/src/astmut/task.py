@@ -120,19 +120,11 @@ class Mutating:
             message = f"Python parses this but does not compile it: {source.defect}; it gets no mutants"
             yield Noted(f"{formats.quoted(item.path)}: {message}")
         if lines is not None:
-            try:
-                yield from self._rendered(self._mutants(source, lines, stats), data, source, item)
-            except UnknownFunctionError as error:
-                yield NoFunction(f"{formats.quoted(item.path)}: {error}")
-            except RuleError as error:
-                yield Failed(f"{formats.quoted(item.path)}: {error}")
-            except ParseError as error:
-                yield _unparsed(item, error)
-                return
+            yield from _with_faults(self._rendered(self._mutants(source, lines, stats), data, source, item), item)
         yield Counted(stats)
 
     def _mutants(self, source: Program, lines: Ranges, stats: Stats) -> Iterator[Mutant]:
-        return mutate(
+        yield from mutate(  # which finds the sites at once: here that waits for the first mutant to be asked for
             source,
             rules=self.where.rules,
             groups=self.where.groups,
@@ -181,28 +173,20 @@ class Listing:
         _, source = yield from _opened(item)
         if source is None:
             return
+        lines = wanted_lines(source, self.where.lines, item.changed)
+        if lines is not None:
+            yield from _with_faults(self._listed(source, lines, item), item)
+
+    def _listed(self, source: Program, lines: Ranges, item: Item) -> Iterator[Row]:
         where = self.where
-        lines = wanted_lines(source, where.lines, item.changed)
-        if lines is None:
-            return
-        try:
-            found = sites(
-                source,
-                rules=where.rules,
-                groups=where.groups,
-                lines=lines,
-                function=where.function,
-                options=where.options,
-            )
-        except UnknownFunctionError as error:
-            yield NoFunction(f"{formats.quoted(item.path)}: {error}")
-            return
-        except RuleError as error:
-            yield Failed(f"{formats.quoted(item.path)}: {error}")
-            return
-        except ParseError as error:
-            yield _unparsed(item, error)
-            return
+        found = sites(
+            source,
+            rules=where.rules,
+            groups=where.groups,
+            lines=lines,
+            function=where.function,
+            options=where.options,
+        )
         for site in found:
             if self.form == "jsonl":
                 yield Printed(formats.json_line(formats.site_row(site, item.path)))
@@ -220,6 +204,18 @@ def _opened(item: Item) -> Generator[Row, None, tuple[bytes, Program | None]]:
     except ParseError as error:
         yield _unparsed(item, error)
     return b"", None
+
+
+def _with_faults(rows: Iterator[Row], item: Item) -> Iterator[Row]:
+    """Yield the results for one file; what ends them before their time is the last one."""
+    try:
+        yield from rows
+    except UnknownFunctionError as error:
+        yield NoFunction(f"{formats.quoted(item.path)}: {error}")
+    except RuleError as error:
+        yield Failed(f"{formats.quoted(item.path)}: {error}")
+    except ParseError as error:
+        yield _unparsed(item, error)
 
 
 def _unparsed(item: Item, error: ParseError) -> Failed:

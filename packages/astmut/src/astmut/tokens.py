@@ -57,8 +57,6 @@ _LOOP = re.compile(r"\bfor\b([\s\S]*?)\bin\b")
 
 def bare(text: str) -> str:
     """Return a text that Python parses without what its strings hold, its comments, and the ``in`` of its loops."""
-    if len(text) > SHORT:
-        return text
     for quoted in _QUOTED.finditer(text):
         if quoted["expressions"]:
             return text

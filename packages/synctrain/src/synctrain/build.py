@@ -65,7 +65,7 @@ def read_sets(config: Config, say: Say) -> Sets:
             skipped.update(found.skipped)
         else:
             found_there = data.read_pairs(name, top=settings.top or None, skipped=skipped)
-            pairs += data.qualified(found_there, sources[name]) if name in sources else found_there
+            pairs += data.qualified(found_there, sources.get(name))
     fitting = [pair for pair in pairs if len(pair.code) <= settings.largest]
     if len(fitting) < len(pairs):
         skipped[f"pairs with more than {settings.largest} characters of code"] += len(pairs) - len(fitting)

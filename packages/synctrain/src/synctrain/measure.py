@@ -241,8 +241,7 @@ def read_mutated(
     sources = data.sources(files)
     pairs: list[Pair] = []
     for file in files:
-        found = data.read_pairs(file, skipped=skipped)
-        pairs += data.qualified(found, sources[file]) if file in sources else found
+        pairs += data.qualified(data.read_pairs(file, skipped=skipped), sources.get(file))
     made = mutants_of(pairs, rules, groups, mode=mode, progress=progress)
     skipped.update(made.left_out)
     if skipped:

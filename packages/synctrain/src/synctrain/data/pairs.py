@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from synctrain.data import codesearchnet, conala, cosqa, huggingface, pydocs, uniform
-from synctrain.data.rows import LONGEST, Outcome, Row, Skipped, is_text, rows
+from synctrain.data.rows import JSON_LINES, LONGEST, Outcome, Row, Skipped, is_text, rows
 from synctrain.types import DataError, Pair
 
 
@@ -25,7 +25,7 @@ _FORMATS = (
     _Format(cosqa.knows, cosqa.pair),
     _Format(codesearchnet.knows, codesearchnet.pair),
 )
-_SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
+_SUFFIXES = (*JSON_LINES, ".json", ".json.gz")
 
 
 def read_pairs(path: str | Path, *, top: int | None = None, skipped: Skipped | None = None) -> list[Pair]:
@@ -68,7 +68,7 @@ def _files(path: Path) -> list[Path]:
         if (path / name).is_file():
             return [path / name]
     files = sorted(file for file in path.iterdir() if file.name.endswith(_SUFFIXES) and file.is_file())
-    parts = [file for file in files if file.name.endswith(_SUFFIXES[:2])]
+    parts = [file for file in files if file.name.endswith(JSON_LINES)]
     if parts and parts == files and all(codesearchnet.knows(next(rows(file)).values.keys()) for file in parts):
         return parts
     # Not all of what a folder holds is to train on: negatives and test sets lie beside the pairs.

@@ -10,12 +10,11 @@ from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 
-from synctrain.data.rows import Row, Skipped, is_text, lines, rows
+from synctrain.data.rows import JSON_LINES, Row, Skipped, is_text, lines, rows
 from synctrain.data.sources import apart
 from synctrain.types import DataError, RetrievalSet
 
 DEFAULT = "test"
-_SUFFIXES = (".jsonl", ".jsonl.gz")
 _COLUMNS = 3
 
 
@@ -123,7 +122,7 @@ def _qrels(folder: Path, split: str | None) -> Path:
 
 def _file(folder: Path, *names: str) -> Path:
     for name in names:
-        for suffix in _SUFFIXES:
+        for suffix in JSON_LINES:
             if (folder / (name + suffix)).is_file():
                 return folder / (name + suffix)
     raise DataError(f"{folder}: no {names[-1]}.jsonl or {names[-1]}.jsonl.gz")

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 from synctrain.types import DataError, Pair
 
+JSON_LINES = (".jsonl", ".jsonl.gz")  # how the names of files with an object a line end
 LONGEST = 1_000_000  # characters of a query or of code: more is a dump, not an example
 
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}

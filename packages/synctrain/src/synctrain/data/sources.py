@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,8 +39,13 @@ def sources(names: Sequence[str]) -> dict[str, Source]:
     return {name: Source(*found) for name, *found in zip(known.values(), files, homes, strict=True)}
 
 
-def qualified(pairs: Iterable[Pair], source: Source) -> list[Pair]:
-    """Return pairs by ids and intents that say their source; an intent that is the query means the same everywhere."""
+def qualified(pairs: list[Pair], source: Source | None) -> list[Pair]:
+    """Return pairs by ids and intents that say their source; an intent that is the query means the same everywhere.
+
+    Where nothing needs telling apart, there is no source, and the pairs are as they were.
+    """
+    if source is None:
+        return pairs
     return [
         Pair(
             f"{source.file}:{one.id}",

@@ -10,11 +10,10 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from synctrain.data.compare import normalised_query
-from synctrain.data.rows import Outcome, Row
+from synctrain.data.rows import JSON_LINES, Outcome, Row
 from synctrain.types import DataError, Pair
 
 _OWN = {"id", "query", "code", "question_id"}
-_SUFFIXES = (".jsonl", ".jsonl.gz")
 
 
 def knows(fields: AbstractSet[str]) -> bool:
@@ -31,8 +30,8 @@ def pair(row: Row) -> Outcome:
 def pairs_target(path: str | Path) -> Path:
     """Return a path that ``write_pairs`` may write to. Raises ``DataError`` for a name that ``read_pairs`` refuses."""
     target = Path(path)
-    if not target.name.endswith(_SUFFIXES):
-        raise DataError(f"{target}: pairs are an object a line; the file's name must end in {' or '.join(_SUFFIXES)}")
+    if not target.name.endswith(JSON_LINES):
+        raise DataError(f"{target}: pairs are an object a line; the file's name must end in {' or '.join(JSON_LINES)}")
     return target
 
 
