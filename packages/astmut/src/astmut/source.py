@@ -362,7 +362,7 @@ def _validate_between_parses(node: CSTNode, off: type[_ValidationOff] = _Validat
     """Validate a node that is made while no parse is in progress.
 
     It takes the place of libcst's method once in a process. To exchange the two for each parse would not do: Python
-    3.13 never again caches a class that was changed a thousand times, and its attributes take five times as long.
+    3.13 never again caches a class that was changed a thousand times, and its attributes are slow from then on.
     """
     if not off.parses:
         node._validate()  # noqa: SLF001 - all that the method does whose place this takes

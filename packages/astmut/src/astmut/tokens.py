@@ -1,6 +1,6 @@
 """Without which tokens a text cannot hold a node of some type: what spares a text the parse.
 
-Python's own parser is ten times as fast as libcst's. Where it has accepted a text, and the text lacks the tokens that
+Python's own parser is far faster than libcst's. Where it has accepted a text, and the text lacks the tokens that
 every node of a rule's types is written with, the rule has no site there, and libcst need not be asked.
 """
 
