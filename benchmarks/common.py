@@ -101,6 +101,29 @@ def in_child(script: str, *arguments: str, **environment: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def growth(found: Sequence[Mapping[str, float]], also: str) -> list[dict[str, float]]:
+    """What so many pairs took, each a process of its own, in terms that are level where it is linear in the pairs.
+
+    Args:
+        found: ``pairs``, ``seconds``, ``megabytes`` and what ``also`` names of each size, the smallest first.
+        also: what else was counted.
+    """
+    first = found[0]
+    per_pair = first["seconds"] / first["pairs"]
+    return [
+        {
+            "pairs": row["pairs"],
+            also: row[also],
+            "time a pair, x smallest": row["seconds"] / row["pairs"] / per_pair,
+            "megabytes": row["megabytes"],
+            "megabytes above smallest, per 1,000 pairs": (row["megabytes"] - first["megabytes"])
+            / max(1, row["pairs"] - first["pairs"])
+            * 1_000,
+        }
+        for row in found
+    ]
+
+
 def steps_in(out: Path) -> list[dict[str, Any]]:
     """The steps in the log of a run of synctrain."""
     lines = map(json.loads, (out / "log.jsonl").read_text("utf-8").splitlines())

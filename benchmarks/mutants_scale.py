@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import in_child, table, write_result
+from common import growth, in_child, table, write_result
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = ("conala", "pydocs", "django")
@@ -58,20 +58,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as cache:
             found.append(in_child(__file__, "--one", str(size), SYNCTRAIN_CACHE=cache))
         print(found[-1], flush=True)
-    first = found[0]
-    per_pair = first["seconds"] / first["pairs"]
-    rows = [
-        {
-            "pairs": row["pairs"],
-            "mutants": row["mutants"],
-            "time a pair, x smallest": row["seconds"] / row["pairs"] / per_pair,
-            "megabytes": row["megabytes"],
-            "megabytes above smallest, per 1,000 pairs": (row["megabytes"] - first["megabytes"])
-            / max(1, row["pairs"] - first["pairs"])
-            * 1_000,
-        }
-        for row in found
-    ]
+    rows = growth(found, "mutants")
     print(table("Mutants of pairs", list(rows[0]), [[f"{value:,.3g}" for value in row.values()] for row in rows]))
     print(f"written: {write_result('mutants-scale', {'rows': rows, 'most': MOST}, PACKAGES, options.out).name}")
 

@@ -48,18 +48,22 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], dest="settings")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    runs = {name: run(name, options.settings) for name in options.only or NETWORKS}
+    runs: dict[str, dict[str, Any]] = {}
+    times: list[float] = []
+    for name in options.only or NETWORKS:
+        runs[name] = run(name, options.settings)
+        times.append(runs[name].pop("seconds"))
+        runs[name]["processor_time_x_first"] = times[-1] / times[0]
+        # after each network: none waits for the next
+        written = write_result("scratch", {"networks": runs}, PACKAGES, options.out)
     first = next(iter(runs.values()))
-    times = {name: one.pop("seconds") for name, one in runs.items()}
-    for name, one in runs.items():
-        one["processor_time_x_first"] = times[name] / next(iter(times.values()))
     places = list(first["mrr"]["BM25"])
     rows = [["BM25", *(f"{first['mrr']['BM25'][place]:.1f}" for place in places), ""]]
     for name, one in runs.items():
         after = [f"{one['mrr']['before'][place]:.1f} to {one['mrr']['after'][place]:.1f}" for place in places]
         rows.append([name, *after, f"{one['processor_time_x_first']:.1f}"])
     print(table("MRR from nothing, percent", ("model", *places, "x time"), rows))
-    print(f"written: {write_result('scratch', {'networks': runs}, PACKAGES, options.out).name}")
+    print(f"written: {written.name}")
 
 
 if __name__ == "__main__":
