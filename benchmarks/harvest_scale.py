@@ -84,7 +84,7 @@ def main() -> None:
     if options.one:
         print(json.dumps(one(options.one)))
         return
-    found = []
+    found: list[dict[str, float]] = []
     source, written = texts(), 0
     with tempfile.TemporaryDirectory() as folder:
         for size in (*PARTS, 0):
