@@ -173,12 +173,8 @@ def _site_maker(source: Source) -> _SiteMaker:
                 if bytewise[start - 1 : start] in _JOINING or bytewise[end : end + 1] in _JOINING:
                     new = _apart(bytewise, start, end, new)  # noqa: PLW2901
                 edits.append(_new(Edit, (span, new)))
-            edits.sort()
-            first = at = edits[0][0][0]
-            for (start, end), _ in edits:
-                if not 0 <= at <= start <= end <= size:
-                    raise ValueError  # noqa: TRY301 - one place that says what is wrong
-                at = end
+            single = len(edits) == 1 and 0 <= start <= end <= size  # as nearly all are: no need to put them in order
+            first = start if single else _put_in_order(edits, size)
         except (IndexError, KeyError, ValueError, AttributeError, TypeError) as error:
             fault = next(fault for kind, fault in _FAULTS.items() if isinstance(error, kind))
             raise _wrong(rule, source, whole[0], fault) from error
@@ -187,6 +183,17 @@ def _site_maker(source: Source) -> _SiteMaker:
         return _new(Site, (rule, whole, tuple(edits), choice, tags, text))
 
     return made
+
+
+def _put_in_order(edits: list[Edit], size: int) -> int:
+    """Sort edits and return where they begin. Raises ``ValueError`` if they overlap or leave a text of this size."""
+    edits.sort()
+    first = at = edits[0][0][0]
+    for (start, end), _ in edits:
+        if not 0 <= at <= start <= end <= size:
+            raise ValueError
+        at = end
+    return first
 
 
 _FAULTS: dict[type[Exception], str] = {
