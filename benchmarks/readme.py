@@ -51,7 +51,7 @@ def page() -> str:
         f"`{sweep['command']}` ({sweep['date']}) made {every['mutants']:,} mutants of {every['files']:,} files of the "
         f"standard library and of large packages, compared {every['texts_compared']:,} texts with their sources byte "
         f"by byte, and compiled {every['compiled_whole']:,} of them whole: {every['defects']} defects. "
-        f"{every['refused']:,} sites were refused by the check.\n\n{fitted()}{side_by_side()}{END}"
+        f"{every['refused']:,} sites were refused by the check.\n\n{fitted()}{from_nothing()}{side_by_side()}{END}"
     )
 
 
@@ -82,6 +82,26 @@ def fitted() -> str:
         f"percent (`{fit['command']}`, {fit['date']}, {machine['python']}, torch {machine['packages']['torch']}):\n\n"
         f"| set | measure | before | after | change{f' in each of {len(runs)} runs' if len(runs) > 1 else ''} |\n"
         f"|---|---|---|---|---|\n{lines}{beside}"
+    )
+
+
+def from_nothing() -> str:
+    """Return the table of networks that begin from nothing, no text where there is no result yet."""
+    if not any(RESULTS.glob("*-scratch.json")):
+        return ""
+    found = newest("scratch")
+    networks = found["networks"]
+    first = next(iter(networks.values()))["mrr"]
+    rows = [["BM25", *(f"{value:.1f}" for value in first["BM25"].values())]]
+    for name, network in networks.items():
+        before, after = (network["mrr"][when] for when in WHEN)
+        rows.append([f"`{name}`", *(f"{before[place]:.1f} to {after[place]:.1f}" for place in first["BM25"])])
+    lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    machine = found["machine"]
+    return (
+        f"\nNetworks that begin from nothing, trained in the same way by the preset `scratch`: MRR, percent "
+        f"(`{found['command']}`, {found['date']}, {machine['python']}, torch {machine['packages']['torch']}):\n\n"
+        f"| model | {' | '.join(first['BM25'])} |\n|---|{'---|' * len(first['BM25'])}\n{lines}"
     )
 
 
