@@ -243,6 +243,21 @@ def test_modules_in_circles_come_to_an_end(tmp_path: Path) -> None:
     assert set(read(tmp_path)[0]) >= {"shop.f", "shop.a.f", "shop.b.g"}
 
 
+def test_modules_in_a_circle_all_lack_what_one_of_them_lacks(tmp_path: Path) -> None:
+    package(
+        tmp_path,
+        {
+            "shop/__init__.py": "from .b import f\n",
+            "shop/b.py": "from .c import *\nimport not_installed\ndef f(): ...\n",
+            "shop/c.py": "from . import b\ndef g(): ...\n",
+        },
+    )
+    found, report = read(tmp_path)
+    assert not found
+    why = "needs not_installed, which is not there"
+    assert report.skipped == [("shop", why), ("shop.b", why), ("shop.c", why)]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links and pipes as Unix has them")
 def test_links_pipes_and_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package(tmp_path, {"shop/__init__.py": "def f(): ...\n", "shop/big.py": "def g(): ...\n" * 999})
@@ -343,3 +358,12 @@ def test_the_standard_library_in_the_index_is_what_the_stubs_say() -> None:
     ours = {str(one) for one in signatures}
     theirs = {str(index.signature(at)) for at in range(len(index)) if index.rows[at][5] == "python"}
     assert ours == theirs
+
+
+def test_names_beyond_ascii_are_written_and_read(tmp_path: Path) -> None:
+    package(tmp_path, {"shop/__init__.py": "def größe(a): ...\ndef f(a): ...\n"})
+    signatures, report = build(["shop"], [tmp_path])
+    write(tmp_path / "shop.gz", signatures, report.packages, {})
+    assert [str(near.signature) for near in Index.from_file(tmp_path / "shop.gz").nearest("shop.f")] == [
+        "shop.größe(a)"
+    ]

@@ -80,6 +80,7 @@ class Reader:
         )
         self._modules: dict[str, Module] = {}
         self._hindrances: dict[str, Hindrance | None] = {}
+        self._needs: dict[str, list[str] | Hindrance] = {}
         self._asked: set[tuple[str, str]] = set()
 
     def module(self, name: str) -> Module:
@@ -286,39 +287,52 @@ class Reader:
 
     def hindrance(self, name: str) -> Hindrance | None:
         """Return what keeps a module from being imported, None where it and all that it needs seem to be there."""
-        if name not in self._hindrances:
-            self._hindrances[name] = None  # where modules import each other
-            self._hindrances[name] = self._find_hindrance(name)
-        return self._hindrances[name]
+        known = self._hindrances
+        if name not in known:
+            before = len(known)
+            known[name] = None  # where modules import each other
+            found = self._find_hindrance(name)
+            if found is not None:  # what was thought to be there meanwhile may need this one
+                for each in list(known)[before:]:
+                    if known[each] is None:
+                        del known[each]
+            known[name] = found
+        return known[name]
 
-    def _find_hindrance(  # noqa: PLR0911 - one answer for each thing that may be wrong
-        self, name: str
-    ) -> Hindrance | None:
+    def _find_hindrance(self, name: str) -> Hindrance | None:
         top = name.partition(".")[0]
         if top in finder.get_typeshed_versions(self.context.typeshed):
             return None
         if "." in name and (above := self.hindrance(name.rpartition(".")[0])) is not None:
             return above
+        if name not in self._needs:
+            self._needs[name] = self._needed_by(name)
+        needs = self._needs[name]
+        if isinstance(needs, Hindrance):
+            return needs
+        return next((found for each in needs if (found := self.hindrance(each)) is not None), None)
+
+    def _needed_by(self, name: str) -> list[str] | Hindrance:
+        """Return the modules that a module imports at once, or what is wrong with it itself."""
         spec = self._spec(name)
         if spec is None:
             return Hindrance(name, "is not there")
         if spec.origin is None or not spec.origin.endswith(".py"):
-            return None
+            return []
         try:
             body = _parsed(Path(spec.origin)).body
         except _UNREADABLE as error:
             return Hindrance(name, "cannot be read", _cause(error, Path(spec.origin)))
         is_package = spec.submodule_search_locations is not None
-        wanted: list[str] = []
+        needed: list[str] = []
         for node in body:
             if isinstance(node, ast.Import):
-                wanted += [alias.name for alias in node.names]
+                needed += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
-                wanted.append(absolute(node, name, is_package=is_package))
+                needed.append(absolute(node, name, is_package=is_package))
         if any(isinstance(node, ast.Raise) for node in body):
             return Hindrance(name, "raises an error when it is imported")
-        found = (self.hindrance(each) for each in wanted if each != "__future__")
-        return next((each for each in found if each is not None), None)
+        return [each for each in needed if each != "__future__"]
 
     def _spec(self, name: str) -> ModuleSpec | None:
         """Return where Python would find a module; of one in a file of C, where that file is."""
@@ -388,6 +402,8 @@ def _cause(error: Exception, path: Path) -> str:
     """Return why a file cannot be read, with its name and row."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f"{path}:{error.lineno}: {error.msg}"
+    if isinstance(error, RecursionError | MemoryError):
+        return f"{path}: nested too deeply, or too large for the memory"
     return f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
 
 
