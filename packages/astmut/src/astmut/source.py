@@ -198,6 +198,8 @@ class Source(Program):
 
 def _decode(data: bytes) -> tuple[str, str]:
     """Return coding and text of a file's bytes, by its byte order mark or coding cookie."""
+    if not isinstance(data, bytes):
+        raise TypeError(f"the program must be str, bytes or Source, not {type(data).__name__}")
     coding = "utf-8"
     try:
         coding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
