@@ -282,10 +282,11 @@ def test_what_users_cannot_import_is_left_out(tmp_path: Path) -> None:
             "shop/uses.py": "from .gtk import g\ndef u(): ...\n",
             "shop/guarded.py": "try:\n    import no_such_module_here\nexcept ImportError: pass\ndef h(): ...\n",
             "shop/refuses.py": "raise ImportError\ndef r(): ...\n",
+            "shop/built_in.py": "import _collections\ndef b(): ...\n",  # typeshed has no stub of it
         },
     )
     found, report = read(tmp_path)
-    assert sorted(found) == ["shop.f", "shop.guarded.h"]
+    assert sorted(found) == ["shop.built_in.b", "shop.f", "shop.guarded.h"]
     assert dict(report.skipped) == {
         "shop.gtk": "needs no_such_module_here, which is not there",
         "shop.uses": "needs no_such_module_here, which is not there",

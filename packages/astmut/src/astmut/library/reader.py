@@ -8,6 +8,7 @@ read costs its own names, and is reported.
 from __future__ import annotations
 
 import ast
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -301,7 +302,7 @@ class Reader:
 
     def _find_hindrance(self, name: str) -> Hindrance | None:
         top = name.partition(".")[0]
-        if top in finder.get_typeshed_versions(self.context.typeshed):
+        if top in finder.get_typeshed_versions(self.context.typeshed) or top in sys.stdlib_module_names:
             return None
         if "." in name and (above := self.hindrance(name.rpartition(".")[0])) is not None:
             return above
