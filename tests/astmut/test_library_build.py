@@ -294,6 +294,38 @@ def test_what_users_cannot_import_is_left_out(tmp_path: Path) -> None:
     }
 
 
+def test_what_is_no_function_when_the_module_runs_is_left_out(tmp_path: Path) -> None:
+    names = "abcdefghijklm"
+    package(
+        tmp_path,
+        {
+            "shop/__init__.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .real import real\n",
+            "shop/lazy.py": "import typing as t\ndef __getattr__(name): ...\nif t.TYPE_CHECKING:\n    def lazily(): ...\n",
+            "shop/real.py": "def real(): ...\n",
+            "shop/types.py": "import typing as t\nif t.TYPE_CHECKING:\n    def no(): ...\nelse:\n    def yes(): ...\n",
+            "shop/declared.py": "class C:\n    def __call__(self): ...\nx: C\ny: C = C()\n",
+            "shop/again.py": "".join(f"def {name}(): ...\n" for name in names)
+            + """
+a, b = 1, 2
+for c in (): pass
+with d as e: pass
+try: pass
+except E as f: pass
+match 1:
+    case {1: g, **h}: pass
+    case [_, *i]: pass
+    case str() as j: pass
+(k := 1)
+if k: del (l)
+[m for m in ()]
+""",
+        },
+    )
+    assert sorted(read(tmp_path)[0]) == [
+        *("shop.again.d", "shop.again.m", "shop.declared.y", "shop.lazy.lazily", "shop.real.real", "shop.types.yes")
+    ]
+
+
 def test_a_package_that_does_not_parse_is_named_with_its_row(tmp_path: Path) -> None:
     package(tmp_path, {"shop/__init__.py": "\ndef f(:\n", "shop/till.py": "def g(): ...\n"})
     found, report = read(tmp_path)

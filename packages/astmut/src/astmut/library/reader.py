@@ -122,15 +122,15 @@ class Reader:
         tree = _parsed(path)
         module.is_package = path.stem == "__init__"
         module.is_stub = path.suffix == ".pyi"
-        gone: set[str] = set()
+        gone = set(_bound_otherwise(tree))
         for node in ast.walk(tree):
             for block in (getattr(node, name, ()) for name in ("body", "orelse", "finalbody")):
                 if isinstance(block, list):
                     self._spell_stars_out(block, module)
+        if not module.is_stub and not _is_lazy(tree):
+            _leave_types_out(tree)
         for node in _at_top(tree):
             _spell_all_out(node)
-            if isinstance(node, ast.Delete):
-                gone.update(target.id for target in node.targets if isinstance(target, ast.Name))
         names = parser.parse_ast(
             tree,
             self.context,
@@ -181,7 +181,7 @@ class Reader:
                 name = node.value.id
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute):
                 return self._attribute(module, node.value)
-            elif isinstance(node, ast.AnnAssign):
+            elif isinstance(node, ast.AnnAssign) and (node.value is not None or self.module(module).is_stub):
                 return self._called(module, name, node.annotation)
             elif isinstance(node, ast.ClassDef):
                 return Class(module, name, info.child_nodes or {})
@@ -439,6 +439,39 @@ def _at_top(tree: ast.Module) -> Iterator[ast.stmt]:
 
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_OWN_NAMES = (*_SCOPES, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def _bound_otherwise(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module deletes, or binds by a loop, ``with``, pattern, handler, walrus or unpacking."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, _OWN_NAMES):
+            continue
+        below = list(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            below = [each for each in below if not isinstance(each, ast.Name)]
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            yield node.name
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            yield node.rest
+        waiting += below
+
+
+def _is_lazy(tree: ast.Module) -> bool:
+    """Whether a module has, or is given, a function that finds its names when they are asked for."""
+    assigned = (each for node in tree.body if isinstance(node, ast.Assign) for each in ast.walk(node))
+    return any(getattr(node, "name", getattr(node, "id", "")) == "__getattr__" for node in (*tree.body, *assigned))
+
+
+def _leave_types_out(tree: ast.Module) -> None:
+    """Make ``if TYPE_CHECKING`` false, as it is where a module runs."""
+    for node in _at_top(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "attr", getattr(node.test, "id", "")) == "TYPE_CHECKING":
+            node.test = ast.Constant(value=False)
 
 
 def absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
