@@ -301,6 +301,7 @@ def test_what_is_no_function_when_the_module_runs_is_left_out(tmp_path: Path) ->
         {
             "shop/__init__.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .real import real\n",
             "shop/lazy.py": "import typing as t\ndef __getattr__(name): ...\nif t.TYPE_CHECKING:\n    def lazily(): ...\n",
+            "shop/late.py": "import typing as t\nif t.TYPE_CHECKING:\n    def of_c(): ...\nglobals().update(more)\n",
             "shop/real.py": "def real(): ...\n",
             "shop/types.py": "import typing as t\nif t.TYPE_CHECKING:\n    def no(): ...\nelse:\n    def yes(): ...\n",
             "shop/declared.py": "class C:\n    def __call__(self): ...\nx: C\ny: C = C()\n",
@@ -322,7 +323,8 @@ if k: del (l)
         },
     )
     assert sorted(read(tmp_path)[0]) == [
-        *("shop.again.d", "shop.again.m", "shop.declared.y", "shop.lazy.lazily", "shop.real.real", "shop.types.yes")
+        *("shop.again.d", "shop.again.m", "shop.declared.y", "shop.late.of_c", "shop.lazy.lazily"),
+        *("shop.real.real", "shop.types.yes"),
     ]
 
 

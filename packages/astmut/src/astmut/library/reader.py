@@ -462,9 +462,8 @@ def _bound_otherwise(tree: ast.Module) -> Iterator[str]:
 
 
 def _is_lazy(tree: ast.Module) -> bool:
-    """Whether a module has, or is given, a function that finds its names when they are asked for."""
-    assigned = (each for node in tree.body if isinstance(node, ast.Assign) for each in ast.walk(node))
-    return any(getattr(node, "name", getattr(node, "id", "")) == "__getattr__" for node in (*tree.body, *assigned))
+    """Whether a module may bring names in other ways than by statements."""
+    return any(getattr(node, "name", getattr(node, "id", "")) in {"__getattr__", "globals"} for node in ast.walk(tree))
 
 
 def _leave_types_out(tree: ast.Module) -> None:
