@@ -307,7 +307,7 @@ def test_what_is_no_function_when_the_module_runs_is_left_out(tmp_path: Path) ->
             "shop/declared.py": "class C:\n    def __call__(self): ...\nx: C\ny: C = C()\n",
             "shop/again.py": "".join(f"def {name}(): ...\n" for name in names)
             + """
-a, b = 1, 2
+a, b = map(traced, (a, b))
 for c in (): pass
 with d as e: pass
 try: pass
@@ -323,7 +323,15 @@ if k: del (l)
         },
     )
     assert sorted(read(tmp_path)[0]) == [
-        *("shop.again.d", "shop.again.m", "shop.declared.y", "shop.late.of_c", "shop.lazy.lazily"),
+        *(
+            "shop.again.a",
+            "shop.again.b",
+            "shop.again.d",
+            "shop.again.m",
+            "shop.declared.y",
+            "shop.late.of_c",
+            "shop.lazy.lazily",
+        ),
         *("shop.real.real", "shop.types.yes"),
     ]
 

@@ -443,15 +443,18 @@ _OWN_NAMES = (*_SCOPES, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast
 
 
 def _bound_otherwise(tree: ast.Module) -> Iterator[str]:
-    """Yield what a module deletes, or binds by a loop, ``with``, pattern, handler, walrus or unpacking."""
+    """Yield what a module deletes, or binds by a loop, ``with``, pattern, handler or walrus.
+
+    What is unpacked (``f, g = map(traced, (f, g))``) is a function as before, mostly.
+    """
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
         if isinstance(node, _OWN_NAMES):
             continue
-        below = list(ast.iter_child_nodes(node))
+        below: list[ast.AST] = list(ast.iter_child_nodes(node))
         if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-            below = [each for each in below if not isinstance(each, ast.Name)]
+            below = [node.value] if node.value else []
         elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             yield node.id
         elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
