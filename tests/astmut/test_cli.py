@@ -127,6 +127,7 @@ def test_the_choices_in_the_help_are_those_there_are() -> None:
         (("a.py", "--in-place", "--output", "x", "--id", "0" * 16), "exclude each other"),
         (("a.py", "--output", "x", "--format", "diff"), "--format is for what is printed"),
         (("a.py", "--with-text"), "--with-text is for"),
+        (("a.py", "--max", "5", "--seed", "0"), "--seed is for --mode sample"),
         (("-", "--diff-base", "HEAD"), "--diff-base needs files"),
         (("a.py", "--diff"), "--diff-base"),
     ],

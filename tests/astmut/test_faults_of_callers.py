@@ -92,8 +92,10 @@ def test_a_faulty_rule_costs_a_file(command: str, tmp_path: Path, monkeypatch: p
 def test_arguments_that_mean_nothing() -> None:
     with pytest.raises(ValueError, match="count is -1"):
         astmut.mutate(TEXT, count=-1)
-    for face in (astmut.mutate, astmut.sites):
+    for face in (astmut.mutate, astmut.sites, astmut.Source):
         with pytest.raises(TypeError, match="must be str, bytes or Source, not NoneType"):
             face(None)  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match=r"lines are pairs .* not 1"):
-            face(TEXT, lines=(1, 2))  # type: ignore[arg-type]
+    for face in (astmut.mutate, astmut.sites):
+        for lines in (1, 2), [(1,)], [(1, 2, 3)], [("1", "2")], "12":
+            with pytest.raises(TypeError, match=r"lines are pairs of first and last line, such as \[\(1, 2\)\], not "):
+                face(TEXT, lines=lines)  # type: ignore[arg-type]

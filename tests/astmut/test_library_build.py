@@ -243,6 +243,21 @@ def test_modules_in_circles_come_to_an_end(tmp_path: Path) -> None:
     assert set(read(tmp_path)[0]) >= {"shop.f", "shop.a.f", "shop.b.g"}
 
 
+def test_modules_in_a_circle_all_lack_what_one_of_them_lacks(tmp_path: Path) -> None:
+    package(
+        tmp_path,
+        {
+            "shop/__init__.py": "from .b import f\n",
+            "shop/b.py": "from .c import *\nimport not_installed\ndef f(): ...\n",
+            "shop/c.py": "from . import b\ndef g(): ...\n",
+        },
+    )
+    found, report = read(tmp_path)
+    assert not found
+    why = "needs not_installed, which is not there"
+    assert report.skipped == [("shop", why), ("shop.b", why), ("shop.c", why)]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links and pipes as Unix has them")
 def test_links_pipes_and_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package(tmp_path, {"shop/__init__.py": "def f(): ...\n", "shop/big.py": "def g(): ...\n" * 999})
@@ -267,15 +282,58 @@ def test_what_users_cannot_import_is_left_out(tmp_path: Path) -> None:
             "shop/uses.py": "from .gtk import g\ndef u(): ...\n",
             "shop/guarded.py": "try:\n    import no_such_module_here\nexcept ImportError: pass\ndef h(): ...\n",
             "shop/refuses.py": "raise ImportError\ndef r(): ...\n",
+            "shop/built_in.py": "import _collections\ndef b(): ...\n",  # typeshed has no stub of it
         },
     )
     found, report = read(tmp_path)
-    assert sorted(found) == ["shop.f", "shop.guarded.h"]
+    assert sorted(found) == ["shop.built_in.b", "shop.f", "shop.guarded.h"]
     assert dict(report.skipped) == {
         "shop.gtk": "needs no_such_module_here, which is not there",
         "shop.uses": "needs no_such_module_here, which is not there",
         "shop.refuses": "raises an error when it is imported",
     }
+
+
+def test_what_is_no_function_when_the_module_runs_is_left_out(tmp_path: Path) -> None:
+    names = "abcdefghijklm"
+    package(
+        tmp_path,
+        {
+            "shop/__init__.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .real import real\n",
+            "shop/lazy.py": "import typing as t\ndef __getattr__(name): ...\nif t.TYPE_CHECKING:\n    def lazily(): ...\n",
+            "shop/late.py": "import typing as t\nif t.TYPE_CHECKING:\n    def of_c(): ...\nglobals().update(more)\n",
+            "shop/real.py": "def real(): ...\n",
+            "shop/types.py": "import typing as t\nif t.TYPE_CHECKING:\n    def no(): ...\nelse:\n    def yes(): ...\n",
+            "shop/declared.py": "class C:\n    def __call__(self): ...\nx: C\ny: C = C()\n",
+            "shop/again.py": "".join(f"def {name}(): ...\n" for name in names)
+            + """
+a, b = map(traced, (a, b))
+for c in (): pass
+with d as e: pass
+try: pass
+except E as f: pass
+match 1:
+    case {1: g, **h}: pass
+    case [_, *i]: pass
+    case str() as j: pass
+(k := 1)
+if k: del (l)
+[m for m in ()]
+""",
+        },
+    )
+    assert sorted(read(tmp_path)[0]) == [
+        *(
+            "shop.again.a",
+            "shop.again.b",
+            "shop.again.d",
+            "shop.again.m",
+            "shop.declared.y",
+            "shop.late.of_c",
+            "shop.lazy.lazily",
+        ),
+        *("shop.real.real", "shop.types.yes"),
+    ]
 
 
 def test_a_package_that_does_not_parse_is_named_with_its_row(tmp_path: Path) -> None:
@@ -343,3 +401,12 @@ def test_the_standard_library_in_the_index_is_what_the_stubs_say() -> None:
     ours = {str(one) for one in signatures}
     theirs = {str(index.signature(at)) for at in range(len(index)) if index.rows[at][5] == "python"}
     assert ours == theirs
+
+
+def test_names_beyond_ascii_are_written_and_read(tmp_path: Path) -> None:
+    package(tmp_path, {"shop/__init__.py": "def größe(a): ...\ndef f(a): ...\n"})
+    signatures, report = build(["shop"], [tmp_path])
+    write(tmp_path / "shop.gz", signatures, report.packages, {})
+    assert [str(near.signature) for near in Index.from_file(tmp_path / "shop.gz").nearest("shop.f")] == [
+        "shop.größe(a)"
+    ]

@@ -74,6 +74,14 @@ def test_what_is_in_the_index() -> None:
     assert str(len(opened())) in lines[-1]
 
 
+def test_an_index_whose_first_line_counts_nothing(tmp_path: Path) -> None:
+    head = {"format": "astmut-index", "format_version": 1, "functions": 1, "packages": {"m": "2"}, "modules": {"m": 1}}
+    row = ["m.f", [], "m.f", [], "int", "m"]
+    (tmp_path / "m.jsonl").write_text(f"{json.dumps(head)}\n{json.dumps(row)}\n", "utf-8")
+    lines = call("index", "info", "--index", tmp_path / "m.jsonl").stdout.splitlines()
+    assert [line.split() for line in lines] == [["m", "1", "2"], ["total", "1", "1", "with", "a", "return", "type"]]
+
+
 def test_an_index_of_ones_own(shop: Path) -> None:
     assert "shop " in call("index", "info", "--index", shop).stdout
     done = call("index", "nearest", "shop.buy", "--index", shop)

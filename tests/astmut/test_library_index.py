@@ -150,6 +150,15 @@ def test_a_small_index_may_be_written_by_hand(tmp_path: Path) -> None:
         (lines([7, *GOOD[1:]]), "is broken"),
         (lines(7), "is broken"),
         (lines(GOOD) + b"{", "is broken"),
+        (b"[" * 99_999 + b"\n", "is no index"),
+        (lines(GOOD)[:-1] + b"," + b"[" * 99_999 + b"\n", "is broken"),
+        (lines(["m.f", "ab", *GOOD[2:]]), "is broken"),
+        (lines([*GOOD[:2], None, *GOOD[3:]]), "is broken"),
+        (lines([*GOOD[:3], [["a"]], "int", "m"]), "is broken"),
+        (lines([*GOOD[:3], [["a", 5, None]], "int", "m"]), "is broken"),
+        (lines([*GOOD[:3], [["a", 1, 5]], "int", "m"]), "is broken"),
+        (lines([*GOOD[:4], None, "m"]), "is broken"),
+        (lines([*GOOD[:5], 5]), "is broken"),
     ],
 )
 def test_what_is_no_index_is_refused_in_one_line(tmp_path: Path, data: bytes, message: str) -> None:

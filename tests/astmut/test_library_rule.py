@@ -368,3 +368,10 @@ def test_names_of_types() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert not written("import copy\ntype copy = int\ncopy.copy(x)")
+
+
+def test_a_function_hides_the_module_of_its_name() -> None:
+    imported = "import math\nfrom torch.nn import parallel\nfrom torch.nn.parallel import parallel_apply\n"
+    found = written(f"{imported}math.sin(x)\n", alternatives=9_999)
+    assert "parallel.parallel_apply" in found
+    assert not [text for text in found if text.startswith("parallel_apply.")]

@@ -542,3 +542,19 @@ def test_together_leaves_out_what_the_coding_lacks() -> None:
     source = astmut.Source(b"# coding: latin-1\nf(a)\ng(b)\n")
     (mutant,) = astmut.mutate(source, rules=[rule], mode="together")
     assert mutant.text == "# coding: latin-1\nf(a)\n\xe9(b)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("x = 1\n(a): int\nb\n", 2),
+        ("x = 1\n(a): int", 2),
+        ("\n(\nx\n) = 1; (ä): int\r\nb\n", 4),
+        ("x = 1\nclass C(A, metaclass=M, *a): pass", 2),
+        ("x = 1\nclass C(A, metaclass=M, *a): pass\n\nb\n", 2),
+        ("if x:\n    class C(A, metaclass=M, *a): pass  # c\n\n# d\n    b\n", 2),
+    ],
+)
+def test_what_libcst_cannot_parse_is_named_with_its_row(text: str, row: int) -> None:
+    with pytest.raises(astmut.ParseError, match=rf"^{row}: libcst cannot parse it: expected one of "):
+        astmut.Source(text)

@@ -130,7 +130,7 @@ def commands() -> None:
               " sample: --max of them, drawn by --seed, the rules in turn.")  # fmt: skip
 @click.option("--max", "count", type=click.IntRange(min=1), metavar="N",
               help="At most N mutants of each file. A sample has 10 unless told.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="What the sample is drawn by.")
+@click.option("--seed", type=int, metavar="N", help="What the sample is drawn by. Default: 0.")
 @click.option("--id", "wanted", callback=_mutant_id, metavar="ID", help="Of all these mutants, only the one named so.")
 @click.option("--unparse", is_flag=True, help="Print mutants anew with ast.unparse, which loses the formatting.")
 @click.option("--format", "form", type=click.Choice(["diff", "source", "jsonl"]),
@@ -146,7 +146,7 @@ def mutate(
     *,
     mode: Mode,
     count: int | None,
-    seed: int,
+    seed: int | None,
     wanted: str | None,
     unparse: bool,
     form: Form | None,
@@ -167,13 +167,15 @@ def mutate(
     astmut mutate shop.py --id 0123456789abcdef --in-place
     """  # noqa: D301 - click needs the character \b here: do not fill this paragraph
     _refuse_nonsense(selection.paths, form=form, with_text=with_text, in_place=in_place, output=output, wanted=wanted)
+    if seed is not None and mode != "sample":  # the first mutants would be taken for a sample
+        raise click.UsageError("--seed is for --mode sample")
     from astmut.task import Mutating  # keeps --help fast
 
     run = Run(selection)
     work = Mutating(
         run.where,
         mode=mode,
-        seed=seed,
+        seed=seed or 0,
         count=count,
         id=wanted,
         unparse=unparse,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -102,9 +103,10 @@ def info(*, path: str | None) -> None:
     astmut index info --index my.jsonl.gz
     """  # noqa: D301 - click needs the character \b here: do not fill this paragraph
     index = index_of(path)
-    counts: dict[str, int] = index.header["functions_of_packages"]
-    lines = [f"{package:12}  {counts.get(package, 0):>6}  {version}\n" for package, version in index.packages.items()]
-    total = f"{'total':12}  {len(index):>6}  {index.header['with_return_type']} with a return type\n"
+    counts = Counter(package for *_, package in index.rows)
+    lines = [f"{package:12}  {counts[package]:>6}  {version}\n" for package, version in index.packages.items()]
+    typed = sum(bool(returns) for *_, returns, _ in index.rows)
+    total = f"{'total':12}  {len(index):>6}  {typed} with a return type\n"
     with output() as write:
         write("".join([*lines, total]).encode())
 

@@ -109,7 +109,7 @@ def mutate(
 
 
 def _found(
-    text: object,
+    text: str | bytes | Program,
     chosen: tuple[Rule, ...],
     lines: Iterable[tuple[int, int]],
     function: str | None,
@@ -117,8 +117,6 @@ def _found(
     together: bool = False,
 ) -> tuple[Source | None, Found]:
     """Return the parsed text and the sites in it; None where a look at its tokens says that there are none."""
-    if not isinstance(text, str | bytes | Program):
-        raise TypeError(f"the program must be str, bytes or Source, not {type(text).__name__}")
     program = text if isinstance(text, Program) else Program(text)
     lines = list(lines)
     if not isinstance(program, Source):

@@ -30,6 +30,8 @@ Key = cst.CSTNode | Span
 FUTURE_FLAGS = reduce(int.__or__, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
 BOM = "\ufeff"
 _BLANKS = (b" ", b"\t", b"\f", b"\r", b"\n")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_PLACE = re.compile(r"parser error: error at (\d+):(\d+): ")
 _COOKIE = re.compile(rb"\A(?:.*\n)?[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 
 # libcst parses and frees trees by native recursion: `a.b.b.b` 6,000 attributes long ends a process with the usual
@@ -196,6 +198,8 @@ class Source(Program):
 
 def _decode(data: bytes) -> tuple[str, str]:
     """Return coding and text of a file's bytes, by its byte order mark or coding cookie."""
+    if not isinstance(data, bytes):
+        raise TypeError(f"the program must be str, bytes or Source, not {type(data).__name__}")
     coding = "utf-8"
     try:
         coding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
@@ -258,7 +262,7 @@ def _parse(text: Text, origin: int) -> tuple[cst.Module, Recording]:
             except RecursionError:
                 module, recording = deeply(parse)
     except cst.ParserSyntaxError as error:
-        raise ParseError(f"libcst cannot parse it: {error.message}", error.raw_line) from None
+        raise _unexpected(error, value) from None
     except RecursionError:
         raise ParseError("nested too deeply for libcst") from None
     except BaseException as error:
@@ -268,6 +272,20 @@ def _parse(text: Text, origin: int) -> tuple[cst.Module, Recording]:
     if recording.printed == value:
         return module, recording
     return module, _aligned(recording, value.encode(), origin)
+
+
+def _unexpected(error: cst.ParserSyntaxError, value: str) -> ParseError:
+    """Return libcst's complaint, with the row of the token that it did not expect: it says where the next one is."""
+    place = _PLACE.match(error.message)
+    if place is None:
+        return ParseError(f"libcst cannot parse it: {error.message}", error.raw_line)
+    row, column = int(place[1]), int(place[2])
+    rows = _LINE_END.split(value)[:row]
+    rows += [""] * (row - len(rows))
+    rows[-1] = rows[-1][:column]
+    while rows[1:] and rows[-1].lstrip()[:1] in {"", "#"}:
+        rows.pop()
+    return ParseError(f"libcst cannot parse it: {error.message[place.end() :]}", len(rows))
 
 
 def _may_be_deep(value: str) -> bool:

@@ -166,6 +166,8 @@ class Substitutes:
         found: dict[int, Written] = {}
         modules = [(prefix, module), *(pair for bound in visible for pair in bound.modules)]
         for written, full in reversed(modules):  # the first way to write a function stays
+            if full in self.index.places:
+                continue  # after `from .spawn import spawn` in its package, the name is the function's
             names = self.index.members.get(full, {})
             found.update(dict.fromkeys(names, (written, names)))
         return found

@@ -55,9 +55,9 @@ def _line_spans(source: Source, ranges: Iterable[tuple[int, int]]) -> Iterator[S
     for pair in ranges:
         try:
             a, b = pair
-        except TypeError:
+            first, behind = max(a, 1) - 1, min(b, last)
+        except (TypeError, ValueError):
             raise TypeError(f"lines are pairs of first and last line, such as [(1, 2)], not {pair!r}") from None
-        first, behind = max(a, 1) - 1, min(b, last)
         if first < behind:
             yield Span(starts[first], starts[behind])
 

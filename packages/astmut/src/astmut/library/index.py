@@ -28,9 +28,12 @@ COMMITTED = Path(__file__).with_name("signatures.jsonl.gz")
 MANIFEST = COMMITTED.with_name("manifest.json")
 FORMAT, FORMAT_VERSION = "astmut-index", 1
 _COLUMNS = 6  # of a row: name, aliases, definition, parameters, return type, package
-_NAMES = re.compile(r"(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\n)*", re.ASCII)
+_NAMES = re.compile(r"(?:[^\W\d]\w*(?:\.[^\W\d]\w*)*\n)*")
 _GZIP = b"\x1f\x8b"
-_BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, ValueError, TypeError, KeyError, IndexError, AttributeError)
+_BROKEN = (
+    *(EOFError, zlib.error, gzip.BadGzipFile, ValueError, TypeError, KeyError, IndexError, AttributeError),
+    RecursionError,  # JSON that nests deeply
+)
 
 
 class IndexFileError(ValueError):
@@ -87,6 +90,8 @@ class Index:
             if end or len(rows) != self.header["functions"] or not _NAMES.fullmatch(names):
                 raise ValueError
             if not all(len(row) == _COLUMNS and type(row[3]) is list for row in rows):
+                raise ValueError
+            if self.path != COMMITTED and not all(map(_is_sound, rows)):  # a look at each parameter takes 20 ms
                 raise ValueError
         except _BROKEN:
             raise IndexFileError(f"{self.path.name} is broken: build it anew") from None
@@ -172,6 +177,22 @@ class Index:
 def opened(path: str | None = None) -> Index:
     """Return the index in a file, or the committed one; once a process."""
     return Index(COMMITTED if path is None else path)
+
+
+def _is_sound(row: list[Any]) -> bool:
+    """Whether all of a row but its names, which are looked at before, is what ``write`` would put there."""
+    _, aliases, definition, parameters, returns, package = row
+    return (
+        type(aliases) is list
+        and all(type(text) is str for text in (definition, returns, package))
+        and all(
+            type(name) is str
+            and type(kind) is int
+            and 0 <= kind < len(KINDS)
+            and (default is None or type(default) is str)
+            for name, kind, default in parameters
+        )
+    )
 
 
 def write(

@@ -8,6 +8,7 @@ read costs its own names, and is reported.
 from __future__ import annotations
 
 import ast
+import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ class Reader:
         )
         self._modules: dict[str, Module] = {}
         self._hindrances: dict[str, Hindrance | None] = {}
+        self._needs: dict[str, list[str] | Hindrance] = {}
         self._asked: set[tuple[str, str]] = set()
 
     def module(self, name: str) -> Module:
@@ -120,15 +122,15 @@ class Reader:
         tree = _parsed(path)
         module.is_package = path.stem == "__init__"
         module.is_stub = path.suffix == ".pyi"
-        gone: set[str] = set()
+        gone = set(_bound_otherwise(tree))
         for node in ast.walk(tree):
             for block in (getattr(node, name, ()) for name in ("body", "orelse", "finalbody")):
                 if isinstance(block, list):
                     self._spell_stars_out(block, module)
+        if not module.is_stub and not _is_lazy(tree):
+            _leave_types_out(tree)
         for node in _at_top(tree):
             _spell_all_out(node)
-            if isinstance(node, ast.Delete):
-                gone.update(target.id for target in node.targets if isinstance(target, ast.Name))
         names = parser.parse_ast(
             tree,
             self.context,
@@ -179,7 +181,7 @@ class Reader:
                 name = node.value.id
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute):
                 return self._attribute(module, node.value)
-            elif isinstance(node, ast.AnnAssign):
+            elif isinstance(node, ast.AnnAssign) and (node.value is not None or self.module(module).is_stub):
                 return self._called(module, name, node.annotation)
             elif isinstance(node, ast.ClassDef):
                 return Class(module, name, info.child_nodes or {})
@@ -286,39 +288,52 @@ class Reader:
 
     def hindrance(self, name: str) -> Hindrance | None:
         """Return what keeps a module from being imported, None where it and all that it needs seem to be there."""
-        if name not in self._hindrances:
-            self._hindrances[name] = None  # where modules import each other
-            self._hindrances[name] = self._find_hindrance(name)
-        return self._hindrances[name]
+        known = self._hindrances
+        if name not in known:
+            before = len(known)
+            known[name] = None  # where modules import each other
+            found = self._find_hindrance(name)
+            if found is not None:  # what was thought to be there meanwhile may need this one
+                for each in list(known)[before:]:
+                    if known[each] is None:
+                        del known[each]
+            known[name] = found
+        return known[name]
 
-    def _find_hindrance(  # noqa: PLR0911 - one answer for each thing that may be wrong
-        self, name: str
-    ) -> Hindrance | None:
+    def _find_hindrance(self, name: str) -> Hindrance | None:
         top = name.partition(".")[0]
-        if top in finder.get_typeshed_versions(self.context.typeshed):
+        if top in finder.get_typeshed_versions(self.context.typeshed) or top in sys.stdlib_module_names:
             return None
         if "." in name and (above := self.hindrance(name.rpartition(".")[0])) is not None:
             return above
+        if name not in self._needs:
+            self._needs[name] = self._needed_by(name)
+        needs = self._needs[name]
+        if isinstance(needs, Hindrance):
+            return needs
+        return next((found for each in needs if (found := self.hindrance(each)) is not None), None)
+
+    def _needed_by(self, name: str) -> list[str] | Hindrance:
+        """Return the modules that a module imports at once, or what is wrong with it itself."""
         spec = self._spec(name)
         if spec is None:
             return Hindrance(name, "is not there")
         if spec.origin is None or not spec.origin.endswith(".py"):
-            return None
+            return []
         try:
             body = _parsed(Path(spec.origin)).body
         except _UNREADABLE as error:
             return Hindrance(name, "cannot be read", _cause(error, Path(spec.origin)))
         is_package = spec.submodule_search_locations is not None
-        wanted: list[str] = []
+        needed: list[str] = []
         for node in body:
             if isinstance(node, ast.Import):
-                wanted += [alias.name for alias in node.names]
+                needed += [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
-                wanted.append(absolute(node, name, is_package=is_package))
+                needed.append(absolute(node, name, is_package=is_package))
         if any(isinstance(node, ast.Raise) for node in body):
             return Hindrance(name, "raises an error when it is imported")
-        found = (self.hindrance(each) for each in wanted if each != "__future__")
-        return next((each for each in found if each is not None), None)
+        return [each for each in needed if each != "__future__"]
 
     def _spec(self, name: str) -> ModuleSpec | None:
         """Return where Python would find a module; of one in a file of C, where that file is."""
@@ -388,6 +403,8 @@ def _cause(error: Exception, path: Path) -> str:
     """Return why a file cannot be read, with its name and row."""
     if isinstance(error, SyntaxError) and error.lineno:
         return f"{path}:{error.lineno}: {error.msg}"
+    if isinstance(error, RecursionError | MemoryError):
+        return f"{path}: nested too deeply, or too large for the memory"
     return f"{path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
 
 
@@ -422,6 +439,41 @@ def _at_top(tree: ast.Module) -> Iterator[ast.stmt]:
 
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_OWN_NAMES = (*_SCOPES, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def _bound_otherwise(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module deletes, or binds by a loop, ``with``, pattern, handler or walrus.
+
+    What is unpacked (``f, g = map(traced, (f, g))``) is a function as before, mostly.
+    """
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, _OWN_NAMES):
+            continue
+        below: list[ast.AST] = list(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+            below = [node.value] if node.value else []
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            yield node.id
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            yield node.name
+        elif isinstance(node, ast.MatchMapping) and node.rest:
+            yield node.rest
+        waiting += below
+
+
+def _is_lazy(tree: ast.Module) -> bool:
+    """Whether a module may bring names in other ways than by statements."""
+    return any(getattr(node, "name", getattr(node, "id", "")) in {"__getattr__", "globals"} for node in ast.walk(tree))
+
+
+def _leave_types_out(tree: ast.Module) -> None:
+    """Make ``if TYPE_CHECKING`` false, as it is where a module runs."""
+    for node in _at_top(tree):
+        if isinstance(node, ast.If) and getattr(node.test, "attr", getattr(node.test, "id", "")) == "TYPE_CHECKING":
+            node.test = ast.Constant(value=False)
 
 
 def absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:

@@ -12,7 +12,8 @@ from astmut.source import Source
 def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     """Swap two neighbouring positional arguments of a call.
 
-    Never two that are written alike. Keyword and star arguments stay where they are.
+    Never two that are written alike, nor one that binds a name (``:=``), which the other may read. Keyword and star
+    arguments stay where they are.
 
     f(a, b)                =>  f(b, a)
     f(a, b, c)             =>  f(b, a, c)  |  f(a, c, b)
@@ -21,6 +22,7 @@ def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     f(g(a, b), c)          =>  f(c, g(a, b))  |  f(g(b, a), c)
     f(a, a)                =>
     f(a, (a))              =>
+    f((a := b), a)         =>
     f(a, k=b)              =>
     f(*a, *b)              =>
     def f(a, b): pass      =>
@@ -32,5 +34,5 @@ def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     return [
         {source.outer(a): (b,), source.outer(b): (a,)}
         for (a, one), (b, other) in pairwise(zip(positional, codes, strict=True))
-        if one != other
+        if one != other and ":=" not in one and ":=" not in other
     ]
