@@ -61,6 +61,11 @@ def test_every_preset_trains(runs: Runs, tmp_path: Path, preset: str) -> None:
         (["negatives.soft=3", "negatives.per_row=2"], r"per_row = 2: negatives.soft = 3 is no multiple"),
         (["objective.kind=hardest"], "the objective hardest looks at no drawn negatives"),
         (["objective.kind=retriever", "negatives.soft=0", "objective.bimodal=0", "objective.unimodal=0"], "both are 0"),
+        (
+            ["objective.kind=hardest", "negatives.soft=0", "optim.batch=1"],
+            r"optim.batch = 1: the objective hardest has no",
+        ),
+        (["negatives.source=in_batch", "negatives.groups=[]", "optim.batch=1"], r"the objective triplet has no other"),
     ],
 )
 def test_objectives_that_cannot_be(runs: Runs, settings: list[str], message: str) -> None:
@@ -341,7 +346,7 @@ def test_what_cannot_be_compared(arguments: list[Any], given: list[str], message
     [
         (["--row", "sooft"], "no preset named 'sooft'; did you mean 'soft'"),
         (["--against", "bset"], "no row named 'bset' to test against; did you mean 'best'?"),
-        (["--distractors", "snyc"], "snyc"),
+        (["--distractors", "snyc"], "no group named 'snyc'; did you mean 'sync'?"),
         (["--set", "encoder.pooling=cls"], "encoder.pooling = 'cls': the encoder bow has no such setting"),
     ],
 )

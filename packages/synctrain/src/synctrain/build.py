@@ -186,6 +186,9 @@ def make_objective(config: Config) -> Objective:
     if settings.kind in ("hardest", "retriever") and config.negatives.soft:
         raise ConfigError(f"negatives.soft: the objective {settings.kind} looks at no drawn negatives; set it to 0")
     soft, per_row = config.negatives.soft, config.negatives.per_row
+    alone = not soft or (config.negatives.source == "in_batch" and not draws_mutants(config))
+    if config.optim.batch == 1 and alone:
+        raise ConfigError(f"optim.batch = 1: the objective {settings.kind} has no other answer than the right one then")
     if not soft and draws_mutants(config):
         raise ConfigError(
             "negatives.soft = 0: no row has a place for a mutant; 1 is one, negatives.groups = [] is none"
@@ -288,8 +291,9 @@ def named_rules(names: Iterable[str] = ()) -> tuple[str, ...]:
         except ValueError as error:
             try:
                 found = recipe(None, (name,)).rules
-            except ValueError:
-                raise ConfigError(str(error)) from None
+            except ValueError as other:
+                nearer = [str(one) for one in (error, other) if "did you mean" in str(one)]
+                raise ConfigError(nearer[0] if nearer else str(error)) from None
         chosen += found
     return tuple(dict.fromkeys(chosen)) or recipe().rules
 

@@ -378,10 +378,12 @@ def harvest(targets: tuple[str, ...], output: Path, tests: bool) -> None:
     Nothing is imported or run. Functions without a usable docstring and duplicates are left out, and counted.
     """
     with _errors():
-        from synctrain import data  # keeps --help fast
+        from synctrain import data, types  # keeps --help fast
 
         target = data.pairs_target(output)  # before the work, not behind it
         found = data.harvest(list(targets), tests=tests)
+        if not found.pairs:  # an empty file would only be refused later, and what is there may be wanted
+            raise types.DataError(f"{', '.join(targets)}: no pairs, and nothing written; left out: {found.skipped}")
         data.write_pairs(target, found.pairs, found.extra)
         _say(f"{len(found.pairs):,} pairs in {output}")
         left_out = "; ".join(f"{n:,} {reason}" for reason, n in found.skipped.most_common())
