@@ -347,6 +347,7 @@ def test_what_cannot_be_compared(arguments: list[Any], given: list[str], message
         (["--row", "sooft"], "no preset named 'sooft'; did you mean 'soft'"),
         (["--against", "bset"], "no row named 'bset' to test against; did you mean 'best'?"),
         (["--distractors", "snyc"], "no group named 'snyc'; did you mean 'sync'?"),
+        (["--most", "3"], "--most goes with --mode each"),
         (["--set", "encoder.pooling=cls"], "encoder.pooling = 'cls': the encoder bow has no such setting"),
     ],
 )

@@ -622,6 +622,8 @@ def test_what_can_be_seen_before_the_pairs_are_read_is(
         raise AssertionError
 
     monkeypatch.setattr("synctrain.data.harvest", never)
+    told = error_of(fit(runs, tmp_path / "run", "data.train=['stdlib', '/no/such.jsonl']"))
+    assert told == "synctrain: /no/such.jsonl: No such file or directory"
     monkeypatch.setattr("synctrain.data.read_pairs", never)
     for source in (runs.pairs, "stdlib"):
         told = error_of(fit(runs, tmp_path / "run", f"data.train={source}", setting))

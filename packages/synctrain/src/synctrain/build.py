@@ -60,7 +60,10 @@ def read_sets(config: Config, say: Say) -> Sets:
     tests = data.read_retrievals(settings.test, skipped=skipped)  # before the pairs, which may take long to harvest
     modules: dict[str, str] = {}
     pairs: list[Pair] = []
-    sources = data.sources([name for name in settings.train if not _is_harvest(name)])
+    files = [name for name in settings.train if not _is_harvest(name)]
+    sources = data.sources(files)
+    top = settings.top or None
+    read = {name: data.read_pairs(name, top=top, skipped=skipped) for name in files}  # a harvest takes longer
     for name in settings.train:
         if _is_harvest(name):
             found = data.harvest([name.removeprefix(HARVEST)])
@@ -68,8 +71,7 @@ def read_sets(config: Config, say: Say) -> Sets:
             pairs += found.pairs
             skipped.update(found.skipped)
         else:
-            found_there = data.read_pairs(name, top=settings.top or None, skipped=skipped)
-            pairs += data.qualified(found_there, sources.get(name))
+            pairs += data.qualified(read[name], sources.get(name))
     fitting = [pair for pair in pairs if len(pair.code) <= settings.largest]
     if len(fitting) < len(pairs):
         skipped[f"pairs with more than {settings.largest} characters of code"] += len(pairs) - len(fitting)

@@ -150,6 +150,12 @@ def evaluate(
             report.write_json(output, found.record())
 
 
+def _check_most(most: int | None, mode: str) -> None:
+    """Refuse a largest number of mutants where there is one a rule."""
+    if most and mode != "each":
+        raise click.UsageError("--most goes with --mode each")
+
+
 def _distractors(names: tuple[str, ...], without: tuple[str, ...], mode: Any, most: int | None) -> Any:
     """Return which mutants are wanted, None for none."""
     from synctrain.measure import Distractors  # keeps --help fast
@@ -158,6 +164,7 @@ def _distractors(names: tuple[str, ...], without: tuple[str, ...], mode: Any, mo
         if without or most:
             raise click.UsageError("--without and --most go with --distractors")
         return None
+    _check_most(most, mode)
     return Distractors(() if "all" in names else names, without, mode, most)
 
 
@@ -205,6 +212,7 @@ def baselines(
         from synctrain import baselines as protocol  # keeps --help fast
         from synctrain import report  # keeps --help fast
 
+        _check_most(most, mode)
         chosen = rows or protocol.ROWS
         recipes, common = protocol.plan(
             chosen,
