@@ -61,6 +61,11 @@ def test_every_preset_trains(runs: Runs, tmp_path: Path, preset: str) -> None:
         (["negatives.soft=3", "negatives.per_row=2"], r"per_row = 2: negatives.soft = 3 is no multiple"),
         (["objective.kind=hardest"], "the objective hardest looks at no drawn negatives"),
         (["objective.kind=retriever", "negatives.soft=0", "objective.bimodal=0", "objective.unimodal=0"], "both are 0"),
+        (
+            ["objective.kind=hardest", "negatives.soft=0", "optim.batch=1"],
+            r"optim.batch = 1: the objective hardest has no",
+        ),
+        (["negatives.source=in_batch", "negatives.groups=[]", "optim.batch=1"], r"the objective triplet has no other"),
     ],
 )
 def test_objectives_that_cannot_be(runs: Runs, settings: list[str], message: str) -> None:
@@ -316,7 +321,7 @@ def test_a_comparison_that_was_stopped_goes_on(
     [
         (["--row", "sooft"], "no preset named 'sooft'; did you mean 'soft'"),
         (["--row", "mine=/no/such.toml"], "/no/such.toml: "),
-        (["--against", "disco"], "no row named 'disco' to test against; there are: soft, best"),
+        (["--against", "disco"], "no row named 'disco' to test against; there are: best, soft"),
         (["--distractors", "nope"], "nope"),
         (["--test", "/no/such/folder"], "/no/such/folder: no such folder"),
         (["--row", "soft"], "two rows are named 'soft'"),
@@ -334,6 +339,29 @@ def test_what_cannot_be_compared(arguments: list[Any], given: list[str], message
     assert done.exit_code == 2
     assert message in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--row", "sooft"], "no preset named 'sooft'; did you mean 'soft'"),
+        (["--against", "bset"], "no row named 'bset' to test against; did you mean 'best'?"),
+        (["--distractors", "snyc"], "no group named 'snyc'; did you mean 'sync'?"),
+        (["--most", "3"], "--most goes with --mode each"),
+        (["--set", "encoder.pooling=cls"], "encoder.pooling = 'cls': the encoder bow has no such setting"),
+    ],
+)
+def test_rows_are_looked_at_before_pairs_are_read(
+    arguments: list[Any], monkeypatch: pytest.MonkeyPatch, given: list[str], message: str
+) -> None:
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError
+
+    for reader in ("read_pairs", "read_retrievals", "harvest"):
+        monkeypatch.setattr(f"synctrain.data.{reader}", never)
+    done = cli(*arguments, *given)
+    assert done.exit_code == 2
+    assert message in done.stderr
 
 
 def test_a_row_of_ones_own(arguments: list[Any], tmp_path: Path) -> None:

@@ -108,6 +108,19 @@ def test_what_cannot_be_scored_is_left_out_and_counted(tmp_path: Path) -> None:
     }
 
 
+def test_judgements_may_be_gzip(tmp_path: Path) -> None:
+    place = folder(tmp_path, HEADER + "q1\td1\t1\n")
+    plain = read_retrieval(place)
+    (place / "qrels" / "dev.tsv.gz").write_bytes(gzip.compress((HEADER + "q1\t2\t1\n").encode()))
+    dev = read_retrieval(place / "dev")
+    assert (dev.name, dict(dev.relevant)) == (f"{plain.name}/dev", {"q1": frozenset({"2"})})
+    assert read_retrieval(place) == plain
+    (place / "qrels" / "test.tsv.gz").write_bytes(b"not read beside a plain file of the split")
+    assert read_retrieval(place) == plain
+    (place / "qrels" / "test.tsv").unlink()
+    assert said(place) == f"{place}/qrels/test.tsv.gz: broken gzip data (Not a gzipped file (b'no'))"
+
+
 def test_judgements_need_no_header(tmp_path: Path) -> None:
     assert read_retrieval(folder(tmp_path, "q2\t2\t1\n")).relevant == {"q2": frozenset({"2"})}
 
@@ -124,6 +137,7 @@ def test_judgements_need_no_header(tmp_path: Path) -> None:
         (HEADER, "qrels/test.tsv: no query has a relevant document"),
         (HEADER + "q1\td1\t0\n", "qrels/test.tsv: no query has a relevant document"),
         ("", "qrels/test.tsv: no query has a relevant document"),
+        ("q1\td1\tyes\nq1\td1\t1\n", "qrels/test.tsv, row 1: the score 'yes' is no number"),
     ],
 )
 def test_a_wrong_judgement_is_named(tmp_path: Path, qrels: str, message: str) -> None:

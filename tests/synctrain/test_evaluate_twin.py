@@ -75,6 +75,9 @@ def test_the_control_counts_code_that_outscores_its_twin() -> None:
 def test_evaluate_reports_the_control(retrieval_folder: Path, bert_folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "r.json"
     given_ = ["evaluate", str(bert_folder), "--data", str(retrieval_folder), "--distractors", "all", "--most", "3"]
+    refused = CliRunner().invoke(main, given_)  # of mutants that are one a rule there are no fewer
+    assert (refused.exit_code, "--most goes with --mode each" in refused.stderr) == (2, True)
+    given_ += ["--mode", "each"]
     done = CliRunner().invoke(main, [*given_, "--without", "sync", "-o", str(output)], catch_exceptions=False)
     assert done.exit_code == 0, done.stderr
     assert "(re-formatted)" in done.stdout

@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from synctrain import build, checkpoint, draw, loop
 from synctrain.checkpoint import CheckpointError
 from synctrain.cli import main
+from synctrain.encoders import ModelError
 from synctrain.loop import TrainingError
 from synctrain.negatives import MutantStore, make_mutants
 from synctrain.objectives import Triplet
@@ -41,6 +42,10 @@ def fit(runs: Runs, out: Path, *more: str) -> Result:
     return CliRunner().invoke(
         main, ["fit", "--preset", "sync", *settings, "--out", str(out), "--quiet"], catch_exceptions=False
     )
+
+
+def cli(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [*map(str, arguments)], catch_exceptions=False)
 
 
 def resume(out: Path) -> Result:
@@ -569,7 +574,8 @@ def test_too_few_pairs(runs: Runs, tmp_path: Path, count: int) -> None:
         ("negatives.groups=['nope']", "no "),
         ("curriculum.bias=[0.5, 0.4]", "curriculum.bias = [0.5, 0.4]: the shares must sum to 1"),
         ("negatives.soft=0", "negatives.soft = 0: the objective triplet needs a negative"),
-        ("encoder.name=/no/such/folder", "/no/such/folder: cannot be loaded: "),
+        ("encoder.pooling=cls", "encoder.pooling = 'cls': the encoder bow has no such setting; leave it out"),
+        ("encoder.data_flow=0", "encoder.data_flow = 0: the encoder bow has no such setting; leave it out"),
         ("data.split=module", "data.split = 'module' needs harvested pairs"),
         ("data.test=/no/such/folder", "/no/such/folder: no such folder"),
     ],
@@ -579,6 +585,68 @@ def test_a_setting_that_cannot_be(
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert error_of(fit(runs, tmp_path / "run", setting)).startswith(f"synctrain: {message}")
+
+
+def test_settings_that_an_encoder_does_not_read_are_refused(
+    tmp_path: Path, unbroken: Path, bert_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(name: object, setting: str) -> str:
+        return error_of(cli("fit", "--out", tmp_path / "run", "--set", f"encoder.name={name}", "--set", setting))
+
+    assert refused(bert_folder, "encoder.vocabulary=400").startswith(
+        f"synctrain: encoder.vocabulary = 400: the encoder {bert_folder} has no such setting"
+    )
+    saved = unbroken / "model"  # whose dimension and tokenizer are what they are
+    for setting in ("encoder.dimension=32", "encoder.flatten=true"):
+        assert f"the encoder {saved} has no such setting" in refused(saved, setting)
+    monkeypatch.setattr("synctrain.encoders.find", without_minilm)
+    assert "the encoder bow, which auto is here, has no such setting" in refused("auto", "encoder.form=plain")
+
+
+def without_minilm(name: str) -> str:
+    raise ModelError(f"{name}: not here")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("data.test=/no/such/set", "/no/such/set: no such folder"),
+        ("negatives.rules=['no-such-rule']", "no rule named 'no-such-rule'"),
+        ("negatives.soft=0", "negatives.soft = 0: "),
+    ],
+)
+def test_what_can_be_seen_before_the_pairs_are_read_is(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, message: str
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("synctrain.data.harvest", never)
+    told = error_of(fit(runs, tmp_path / "run", "data.train=['stdlib', '/no/such.jsonl']"))
+    assert told == "synctrain: /no/such.jsonl: No such file or directory"
+    monkeypatch.setattr("synctrain.data.read_pairs", never)
+    for source in (runs.pairs, "stdlib"):
+        told = error_of(fit(runs, tmp_path / "run", f"data.train={source}", setting))
+        assert told.startswith(f"synctrain: {message}")
+
+
+def test_a_model_is_loaded_before_mutants_are_made(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, retrieval_folder: Path
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(build, "make_mutants", never)
+    place = tmp_path / "nowhere"
+    for told in (
+        cli("fit", "--set", f"data.train={runs.pairs}", "--set", f"encoder.name={place}", "--out", tmp_path / "run"),
+        cli("evaluate", place, "--data", retrieval_folder, "--distractors", "sync"),
+        cli("mine", place, "--data", runs.pairs, "-o", tmp_path / "m.parquet"),
+        cli("difficulty", place, "--data", runs.pairs),
+        cli("analogies", place, "--data", runs.pairs),
+    ):
+        assert f"{place}: cannot be loaded" in error_of(told)
 
 
 def test_mutants_that_no_process_makes_are_one_clear_error(

@@ -383,6 +383,18 @@ def test_harvest_names_what_is_wrong(tmp_path: Path) -> None:
     assert cli("harvest", "-o", tmp_path / "x.jsonl").exit_code == 2
 
 
+def test_harvest_of_nothing_leaves_what_is_there(tree: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pairs.jsonl"
+    assert cli("harvest", tree, "-o", out).exit_code == 0
+    before = out.read_bytes()
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare" / "a.py").write_text("def f(x):\n    return x + 1\n", "utf-8")
+    bare = tmp_path / "bare"
+    error = error_of(cli("harvest", bare, "-o", out))
+    assert error == f"synctrain: {bare}: no pairs, and nothing written; left out: 1 functions without a docstring\n"
+    assert out.read_bytes() == before
+
+
 @pytest.mark.parametrize("name", ["pairs.json", "pairs.json.gz", "pairs.txt", "pairs"])
 def test_harvest_writes_no_file_that_fit_would_not_read(
     name: str, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

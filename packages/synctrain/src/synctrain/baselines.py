@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synctrain import build, data, encoders, loop, measure, report, train
-from synctrain.config import Config, ConfigError, load, plain
+from synctrain.config import Config, ConfigError, load, near, plain
 from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Once, Results, averages, evaluate
 from synctrain.evaluate.significance import Difference, compare
@@ -141,15 +141,6 @@ def plan(
         ConfigError, DataError: a row, a setting, a rule or a set is not there; a row or a set is named twice; a row
             would train on other pairs than the first, or for other steps.
     """
-    skipped = data.Skipped()
-    sets = data.read_retrievals(test_on, skipped=skipped)
-    if skipped:
-        say(f"left out of the test sets: {skipped}")
-    if documents is not None:
-        sets = [data.fewer(one, documents) for one in sets]
-    if in_domain is None:
-        in_domain = _trained_for(train_on, test_on, sets)
-    measure.check_names(in_domain, sets)
     encoder = build.auto(say) if encoder == "auto" else encoder
     common = [
         f"encoder.name={encoder}",
@@ -159,6 +150,17 @@ def plan(
         f"optim.batch={BATCH}",
         "optim.steps=0",
     ]
+    _check(rows, [*common, *settings], encoder, against)  # before anything is read, which may take long
+    probes = _probes(distractors, mode, most)
+    skipped = data.Skipped()
+    sets = data.read_retrievals(test_on, skipped=skipped)
+    if skipped:
+        say(f"left out of the test sets: {skipped}")
+    if documents is not None:
+        sets = [data.fewer(one, documents) for one in sets]
+    if in_domain is None:
+        in_domain = _trained_for(train_on, test_on, sets)
+    measure.check_names(in_domain, sets)
     base = load(None, (), [*common, *settings])
     read = build.read_sets(base, nothing)
     steps = _steps(base, len(read.train), settings, say)
@@ -174,11 +176,26 @@ def plan(
         recipes.insert(0, zero_shot(encoder, load(None, (), common)))
     if not recipes:
         raise ConfigError("there is no row to train")
+    among = tuple(in_domain) or (sets[0].name,)
+    return recipes, Protocol(sets, tuple(in_domain), probes, among, tuple(seeds), against)
+
+
+def _check(rows: Sequence[str], common: Sequence[str], encoder: str, against: str) -> None:
+    """Refuse rows that are not there or have settings that cannot be, and a comparison with none of them."""
+    configs = _configs(rows, common)
+    for config in configs.values():
+        build.check(config)
+    names = [*([] if encoder in encoders.SCRATCH else [ZERO_SHOT]), *configs]
+    if against not in names:
+        raise ConfigError(f"no row named {against!r} to test against{near(against, names)}")
+
+
+def _probes(distractors: str, mode: Mode, most: int | None) -> dict[str, measure.Distractors]:
+    """Return whose mutants models are to tell from code, by column. Raises ``ConfigError`` for an unknown name."""
     probes = {distractors: measure.Distractors(() if distractors == ALL else (distractors,), (), mode, most)}
     if distractors != ALL:
         probes[f"not {distractors}"] = measure.Distractors((), (distractors,), mode, most)
-    among = tuple(in_domain) or (sets[0].name,)
-    return recipes, Protocol(sets, tuple(in_domain), probes, among, tuple(seeds), against)
+    return {column: which for column, which in probes.items() if which.rules}  # which refuses what it does not know
 
 
 def _trained_for(train_on: Sequence[str], test_on: Sequence[str], sets: Sequence[RetrievalSet]) -> list[str]:

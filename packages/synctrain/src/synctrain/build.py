@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from synctrain import data, encoders
-from synctrain.config import Config, ConfigError
+from synctrain.config import Config, ConfigError, Encoder
 from synctrain.curriculum import Decay, Fixed, sync
 from synctrain.evaluate.retrieval import Validation
 from synctrain.negatives import MutantStore, draw_soft, make_mutants
@@ -26,6 +26,9 @@ from synctrain.types import Curriculum, DataError, Objective, Pair, RetrievalSet
 HARVEST = "harvest:"
 
 _SIMILARITY: dict[str, Similarity] = {"contrast": "cos", "pairwise": "dot"}  # neg_l2 for the others
+
+# What settings of an encoder are for pretrained models alone, and for networks that a run makes from nothing.
+_PRETRAINED, _LEARNT = ("pooling", "form", "flatten", "data_flow"), ("dimension", "vocabulary")
 
 
 def cache_folder() -> Path:
@@ -54,9 +57,13 @@ def read_sets(config: Config, say: Say) -> Sets:
     """
     settings = config.data
     skipped = data.Skipped()
+    tests = data.read_retrievals(settings.test, skipped=skipped)  # before the pairs, which may take long to harvest
     modules: dict[str, str] = {}
     pairs: list[Pair] = []
-    sources = data.sources([name for name in settings.train if not _is_harvest(name)])
+    files = [name for name in settings.train if not _is_harvest(name)]
+    sources = data.sources(files)
+    top = settings.top or None
+    read = {name: data.read_pairs(name, top=top, skipped=skipped) for name in files}  # a harvest takes longer
     for name in settings.train:
         if _is_harvest(name):
             found = data.harvest([name.removeprefix(HARVEST)])
@@ -64,8 +71,7 @@ def read_sets(config: Config, say: Say) -> Sets:
             pairs += found.pairs
             skipped.update(found.skipped)
         else:
-            found_there = data.read_pairs(name, top=settings.top or None, skipped=skipped)
-            pairs += data.qualified(found_there, sources.get(name))
+            pairs += data.qualified(read[name], sources.get(name))
     fitting = [pair for pair in pairs if len(pair.code) <= settings.largest]
     if len(fitting) < len(pairs):
         skipped[f"pairs with more than {settings.largest} characters of code"] += len(pairs) - len(fitting)
@@ -82,7 +88,6 @@ def read_sets(config: Config, say: Say) -> Sets:
     except DataError as error:
         raise DataError(f"{', '.join(settings.train)}: {error}; left out before: {skipped}") from None
     skipped.update(parts.leaks)
-    tests = data.read_retrievals(settings.test, skipped=skipped)
     train, leaks = data.without_leaks(parts.train, tests)
     skipped.update(leaks)
     if settings.limit and len(train) > settings.limit:
@@ -120,6 +125,29 @@ def is_scratch(config: Config) -> bool:
     """Say whether a run begins with a network that has learnt nothing."""
     name = config.encoder.name
     return (auto(nothing) if name == "auto" else name) in encoders.SCRATCH
+
+
+def check(config: Config) -> None:
+    """Refuse settings that cannot be, or that the encoder has no use for, before any data are read.
+
+    Raises ``ConfigError``, and ``ModelError`` as ``encoders.scratch_of`` does.
+    """
+    make_objective(config)
+    has_hard = draws_mutants(config)
+    make_curriculum(config, has_hard=has_hard)
+    if has_hard:
+        try:
+            recipe(config.negatives.rules or None, config.negatives.groups)
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+    settings = config.encoder
+    name = auto(nothing) if settings.name == "auto" else settings.name
+    unread = _PRETRAINED if encoders.scratch_of(name) else ()
+    for setting in (*unread, *(() if name in encoders.SCRATCH else _LEARNT)):
+        value = getattr(settings, setting)
+        if value != getattr(Encoder(), setting):
+            shown = name if name == settings.name else f"{name}, which {settings.name} is here,"
+            raise ConfigError(f"encoder.{setting} = {value!r}: the encoder {shown} has no such setting; leave it out")
 
 
 def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
@@ -160,6 +188,9 @@ def make_objective(config: Config) -> Objective:
     if settings.kind in ("hardest", "retriever") and config.negatives.soft:
         raise ConfigError(f"negatives.soft: the objective {settings.kind} looks at no drawn negatives; set it to 0")
     soft, per_row = config.negatives.soft, config.negatives.per_row
+    alone = not soft or (config.negatives.source == "in_batch" and not draws_mutants(config))
+    if config.optim.batch == 1 and alone:
+        raise ConfigError(f"optim.batch = 1: the objective {settings.kind} has no other answer than the right one then")
     if not soft and draws_mutants(config):
         raise ConfigError(
             "negatives.soft = 0: no row has a place for a mutant; 1 is one, negatives.groups = [] is none"
@@ -262,8 +293,9 @@ def named_rules(names: Iterable[str] = ()) -> tuple[str, ...]:
         except ValueError as error:
             try:
                 found = recipe(None, (name,)).rules
-            except ValueError:
-                raise ConfigError(str(error)) from None
+            except ValueError as other:
+                nearer = [str(one) for one in (error, other) if "did you mean" in str(one)]
+                raise ConfigError(nearer[0] if nearer else str(error)) from None
         chosen += found
     return tuple(dict.fromkeys(chosen)) or recipe().rules
 
@@ -275,6 +307,7 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
     """
     pairs = sets.train
     wanted, objective = config.negatives, make_objective(config)  # what cannot be is refused before mutants are made
+    encoder = make_encoder(config, (text for pair in pairs for text in (pair.query, pair.code)), say)
     mutants = None
     if draws_mutants(config):
         mutants = mutants_of(
@@ -287,7 +320,6 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
             seed=config.seed,
             progress=progress,
         )
-    encoder = make_encoder(config, (text for pair in pairs for text in (pair.query, pair.code)), say)
     pools = [[one.code for one in mutants.candidates(i)] if mutants else [] for i in range(len(pairs))]
     texts = [("query", pair.query) for pair in pairs] + [("code", pair.code) for pair in pairs]
     store = encoders.TokenStore.open(

@@ -150,6 +150,12 @@ def evaluate(
             report.write_json(output, found.record())
 
 
+def _check_most(most: int | None, mode: str) -> None:
+    """Refuse a largest number of mutants where there is one a rule."""
+    if most and mode != "each":
+        raise click.UsageError("--most goes with --mode each")
+
+
 def _distractors(names: tuple[str, ...], without: tuple[str, ...], mode: Any, most: int | None) -> Any:
     """Return which mutants are wanted, None for none."""
     from synctrain.measure import Distractors  # keeps --help fast
@@ -158,6 +164,7 @@ def _distractors(names: tuple[str, ...], without: tuple[str, ...], mode: Any, mo
         if without or most:
             raise click.UsageError("--without and --most go with --distractors")
         return None
+    _check_most(most, mode)
     return Distractors(() if "all" in names else names, without, mode, most)
 
 
@@ -205,6 +212,7 @@ def baselines(
         from synctrain import baselines as protocol  # keeps --help fast
         from synctrain import report  # keeps --help fast
 
+        _check_most(most, mode)
         chosen = rows or protocol.ROWS
         recipes, common = protocol.plan(
             chosen,
@@ -378,10 +386,12 @@ def harvest(targets: tuple[str, ...], output: Path, tests: bool) -> None:
     Nothing is imported or run. Functions without a usable docstring and duplicates are left out, and counted.
     """
     with _errors():
-        from synctrain import data  # keeps --help fast
+        from synctrain import data, types  # keeps --help fast
 
         target = data.pairs_target(output)  # before the work, not behind it
         found = data.harvest(list(targets), tests=tests)
+        if not found.pairs:  # an empty file would only be refused later, and what is there may be wanted
+            raise types.DataError(f"{', '.join(targets)}: no pairs, and nothing written; left out: {found.skipped}")
         data.write_pairs(target, found.pairs, found.extra)
         _say(f"{len(found.pairs):,} pairs in {output}")
         left_out = "; ".join(f"{n:,} {reason}" for reason, n in found.skipped.most_common())

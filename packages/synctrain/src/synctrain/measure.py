@@ -82,6 +82,9 @@ def measure(
     if skipped:
         say(f"left out: {skipped}")
     check_names(in_domain, sets)
+    opened = {  # before the mutants are made
+        row: Once(encoders.opened(name, max_length=max_length)) for row, name in models.items() if name is not None
+    }
     mutated = beside(sets, distractors, say=say, progress=progress) if distractors else {}
     if distractors and not any(mutated.values()):
         raise DataError(f"{', '.join(folders)}: no relevant document has a mutant by these rules")
@@ -92,7 +95,7 @@ def measure(
         if name is None:
             results[row] = bm25.evaluate(sets)
             continue
-        embed = Once(encoders.opened(name, max_length=max_length))
+        embed = opened[row]
         by = similarity or encoders.similarity_of(name)
         similarities[row] = by
         try:
@@ -203,8 +206,8 @@ def mine(
         raise ConfigError("mine writes Parquet: pip install 'synctrain[parquet]'") from None
     output.parent.mkdir(parents=True, exist_ok=True)  # before the work, not behind it
     told: list[str] = []
+    embed = encoders.opened(model, max_length=max_length)  # before the mutants are made
     pairs, made = read_mutated(files, rules, groups, mode="each", say=told.append, progress=progress)
-    embed = encoders.opened(model, max_length=max_length)
     text, number = pa.string(), pa.float32()
     names = {"id": text, "query": text, "code": text, "mutant": text, "rule": text, "score": number, "positive": number}
     part, count = output.with_name(f".{output.name}.part"), 0

@@ -95,10 +95,11 @@ def difficulty(
     Raises:
         ConfigError, DataError, ModelError: an unknown rule, file or model; there is no mutant.
     """
+    embed = _embed(model, max_length)  # before the mutants are made
     pairs, made = read_mutated(files, rules, groups, mode=mode, say=say, progress=progress)
     by = similarity or encoders.similarity_of(model)
     candidates = [made.candidates(number) for number in range(len(pairs))]
-    found = mutants.difficulty(_embed(model, max_length), pairs, candidates, by)
+    found = mutants.difficulty(embed, pairs, candidates, by)
     return Difficulty(by, found, mutants.hardest(found.rules, top, at_least))
 
 
@@ -181,6 +182,7 @@ def analogies(
     Raises:
         ConfigError, DataError, ModelError: an unknown rule, file or model; no rule applies to two snippets.
     """
+    embed = Once(_embed(model, max_length))  # before the mutants are made
     pairs, made = read_mutated(files, rules, groups, mode="together", say=say, progress=progress)
     mutated: dict[str, dict[str, str]] = defaultdict(dict)
     for number, pair in enumerate(pairs):
@@ -198,7 +200,6 @@ def analogies(
         say(f"fewer than two snippets of more than {longer_than} characters: {', '.join(missing)}")
     if not given:
         raise DataError(f"{', '.join(files)}: no rule applies to two snippets of more than {longer_than} characters")
-    embed = Once(_embed(model, max_length))
     found = {by: analogy.evaluate(embed, given, by, seed=seed) for by in DISTANCES}
     return Analogies(counts, analogy.released_ceiling(given), found)
 

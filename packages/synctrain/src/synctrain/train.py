@@ -112,6 +112,8 @@ def prepare(config: Config, out: Path, *, resume: bool, say: Say, progress: Prog
     main = state.is_main_process
     _may_begin(config, out, resume=resume)
     state.wait_for_everyone()
+    if not resume:
+        build.check(config)
     tell = say if main else nothing
     sets = build.read_sets(config, tell)
     left_out = build.explained(sets.left_out)

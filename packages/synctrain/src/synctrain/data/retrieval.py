@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
@@ -39,12 +39,12 @@ def read_retrieval(path: str | Path, split: str | None = None, *, skipped: Skipp
     """
     skipped = Skipped() if skipped is None else skipped
     folder = retrieval_folder(path)
-    qrels = _qrels(folder, split or (Path(path).name if folder != Path(path) else None))
+    split, qrels = _qrels(folder, split or (Path(path).name if folder != Path(path) else None))
     documents_file = _file(folder, "corpus")
-    queries_file = _file(folder, f"queries_{qrels.stem}", "queries")
+    queries_file = _file(folder, f"queries_{split}", "queries")
     documents, queries = _texts(documents_file), _texts(queries_file)
     relevant: dict[str, set[str]] = {}
-    for number, query, document, score in _judgements(qrels):
+    for number, query, document, score in _judgements(qrels, queries):
         for one, known, file in ((query, queries, queries_file), (document, documents, documents_file)):
             if one not in known:
                 raise DataError(f"{qrels}, row {number}: no {one!r} in {file.name}")
@@ -62,7 +62,7 @@ def read_retrieval(path: str | Path, split: str | None = None, *, skipped: Skipp
     skipped += Skipped({"queries without text": len(queries) - without - len(kept)})
     name = folder.resolve().name
     return RetrievalSet(
-        name=name if qrels.stem == DEFAULT else f"{name}/{qrels.stem}",
+        name=name if split == DEFAULT else f"{name}/{split}",
         queries=kept,
         documents=documents,
         relevant={key: frozenset(relevant[key]) for key in kept},
@@ -87,7 +87,7 @@ def read_retrievals(paths: Sequence[str | Path], *, skipped: Skipped | None = No
 def retrieval_folder(path: str | Path) -> Path:
     """Return the folder of a set: the path, or FOLDER of ``FOLDER/SPLIT`` where FOLDER has such judgements."""
     place = Path(path)
-    is_split = not place.exists() and (place.parent / "qrels" / f"{place.name}.tsv").is_file()
+    is_split = not place.exists() and place.name in _splits(place.parent)
     return place.parent if is_split else place
 
 
@@ -109,15 +109,22 @@ def digest(one: RetrievalSet) -> str:
     return blake2b(json.dumps([*told, judged]).encode(), digest_size=16).hexdigest()
 
 
-def _qrels(folder: Path, split: str | None) -> Path:
+def _splits(folder: Path) -> dict[str, Path]:
+    """Return the files of judgements by the names of their splits; of one that is there twice, the plain one."""
+    files = {suffix: sorted(folder.glob(f"qrels/*{suffix}")) for suffix in (".tsv.gz", ".tsv")}
+    return {file.name.removesuffix(suffix): file for suffix, found in files.items() for file in found}
+
+
+def _qrels(folder: Path, split: str | None) -> tuple[str, Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    there = {file.stem: file for file in sorted(folder.glob("qrels/*.tsv"))}
+    there = _splits(folder)
     if split is None:
         split = next(iter(there)) if len(there) == 1 else DEFAULT
     if split not in there:
-        raise DataError(f"{folder}: no qrels/{split}.tsv; there {'is ' + ', '.join(there) if there else 'are none'}")
-    return there[split]
+        known = f"is {', '.join(sorted(there))}" if there else "are none"
+        raise DataError(f"{folder}: no qrels/{split}.tsv; there {known}")
+    return split, there[split]
 
 
 def _file(folder: Path, *names: str) -> Path:
@@ -147,7 +154,7 @@ def _text(row: Row) -> str:
     return f"{title} {text}" if title else text
 
 
-def _judgements(file: Path) -> Iterator[tuple[int, str, str, float]]:
+def _judgements(file: Path, queries: Container[str]) -> Iterator[tuple[int, str, str, float]]:
     for number, line in lines(file):
         cells = line.rstrip("\r\n").split("\t")
         if len(cells) != _COLUMNS:
@@ -159,5 +166,5 @@ def _judgements(file: Path) -> Iterator[tuple[int, str, str, float]]:
             value = math.nan
         if not math.isnan(value):
             yield number, query, document, value
-        elif number > 1:  # the first line may be the header
+        elif number > 1 or query in queries:  # the first line may be the header
             raise DataError(f"{file}, row {number}: the score {score!r} is no number")

@@ -151,16 +151,18 @@ def _unreadable(path: Path, error: Exception, row: int) -> DataError:
     return DataError(f"{where}: {getattr(error, 'strerror', None) or error}")
 
 
-def _decoded(path: Path, data: bytes, row: int) -> str:
+def _decoded(path: Path, data: bytes, row: int, word: str = "row") -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         row += data.count(b"\n", 0, error.start)
-        raise DataError(f"{path}, row {row}: not UTF-8 (byte 0x{data[error.start]:02x})") from error
+        raise DataError(f"{path}, {word} {row}: not UTF-8 (byte 0x{data[error.start]:02x})") from error
 
 
 def _lines(path: Path) -> Iterator[tuple[int, object]]:
     for number, text in lines(path):
+        if number == 1 and text.lstrip().startswith("["):
+            raise DataError(f"{path}, row 1: an array, not an object a line; the name of an array must end in .json")
         try:
             value = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -174,13 +176,40 @@ def _items(path: Path) -> Iterable[tuple[int, object]]:
             data = file.read()
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error, 0) from error
-    text = _decoded(path, data.removeprefix(b"\xef\xbb\xbf"), 1)
+    text = _decoded(path, data.removeprefix(b"\xef\xbb\xbf"), 1, "line")
     if not text.strip():
         return []
     try:
         items = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: broken JSON ({error})") from error
+        raise DataError(f"{path}{_broken_at(text)}: broken JSON ({error}){_hint(text)}") from error
     if not isinstance(items, list):
         raise DataError(f"{path}: {kind_of(items)}, not an array of objects")
     return enumerate(items, 1)
+
+
+def _broken_at(text: str) -> str:
+    """Return which item of a broken array is at fault: ", row 3", ", after row 2", or "" where it is none of them."""
+    decoder, at, number = json.JSONDecoder(), len(text) - len(text.lstrip()), 0
+    if text[at] != "[":
+        return ""
+    while not number or text[at : at + 1] == ",":
+        number += 1
+        try:
+            at = _past_blanks(text, decoder.raw_decode(text, _past_blanks(text, at + 1))[1])
+        except (ValueError, RecursionError):
+            return f", row {number}"
+    return f", after row {number}"
+
+
+def _past_blanks(text: str, at: int) -> int:
+    while text[at : at + 1].isspace():
+        at += 1
+    return at
+
+
+def _hint(text: str) -> str:
+    """Return what to say where a file of JSON lines is named like one array."""
+    first, *rest = text.lstrip().split("\n", 1)
+    is_lines = bool(rest and rest[0].strip()) and first.startswith("{") and first.rstrip().endswith("}")
+    return "; the name of a file with an object a line must end in .jsonl or .jsonl.gz" if is_lines else ""

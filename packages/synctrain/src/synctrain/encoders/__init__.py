@@ -4,7 +4,7 @@ from synctrain.encoders.bow import Bow
 from synctrain.encoders.cnn import Cnn
 from synctrain.encoders.device import asked_for_cpu, best_device, has_accelerator
 from synctrain.encoders.embed import embedder, opened
-from synctrain.encoders.find import MINILM, SCRATCH, find, load
+from synctrain.encoders.find import MINILM, SCRATCH, find, load, scratch_of
 from synctrain.encoders.rnn import Rnn
 from synctrain.encoders.scratch import Scratch
 from synctrain.encoders.similarity import mark, similarity_of
@@ -31,6 +31,7 @@ __all__ = [
     "load",
     "mark",
     "opened",
+    "scratch_of",
     "similarity_of",
     "train_tokenizer",
 ]

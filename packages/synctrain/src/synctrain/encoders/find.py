@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from functools import cache
 from pathlib import Path
 
 from synctrain.encoders.bow import Bow
@@ -34,12 +35,27 @@ def find(name: str) -> str:
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise ModelError(f"{weights}: is not there")
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else None
-        got = digest.hexdigest() if digest else hashlib.sha256(file.read()).hexdigest()
+    about = weights.stat()
+    got = _hash(weights, about.st_size, about.st_mtime_ns)
     if got != _WEIGHTS:
         raise ModelError(f"{weights}: not the weights of all-MiniLM-L6-v2 (SHA-256 {got[:16]}...); refused")
     return str(folder)
+
+
+@cache
+def _hash(file: Path, _size: int, _changed: int) -> str:
+    """Return the SHA-256 of a file, read once a process unless its size or the time of its last change differs."""
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256") if hasattr(hashlib, "file_digest") else None
+        return digest.hexdigest() if digest else hashlib.sha256(content.read()).hexdigest()
+
+
+def scratch_of(name: str) -> type[Scratch] | None:
+    """Return which of ``SCRATCH`` a name or a saved folder is, None for a pretrained model.
+
+    Raises ``ModelError`` as ``find`` does, and for a folder that does not say which encoder it holds.
+    """
+    return SCRATCH.get(name) or _ours(Path(find(name)))
 
 
 def load(
