@@ -304,6 +304,8 @@ def test_what_is_no_function_when_the_module_runs_is_left_out(tmp_path: Path) ->
             "shop/late.py": "import typing as t\nif t.TYPE_CHECKING:\n    def of_c(): ...\nglobals().update(more)\n",
             "shop/real.py": "def real(): ...\n",
             "shop/types.py": "import typing as t\nif t.TYPE_CHECKING:\n    def no(): ...\nelse:\n    def yes(): ...\n",
+            "shop/fast.py": "try:\n    import c\n    HAS_C = True\nexcept (ImportError, OSError):\n    HAS_C = False\n"
+            "if HAS_C:\n    def in_c(): ...\nelse:\n    def in_python(): ...\n",
             "shop/declared.py": "class C:\n    def __call__(self): ...\nx: C\ny: C = C()\n",
             "shop/again.py": "".join(f"def {name}(): ...\n" for name in names)
             + """
@@ -329,6 +331,7 @@ if k: del (l)
             "shop.again.d",
             "shop.again.m",
             "shop.declared.y",
+            "shop.fast.in_python",
             "shop.late.of_c",
             "shop.lazy.lazily",
         ),

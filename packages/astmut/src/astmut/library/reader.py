@@ -470,10 +470,26 @@ def _is_lazy(tree: ast.Module) -> bool:
 
 
 def _leave_types_out(tree: ast.Module) -> None:
-    """Make ``if TYPE_CHECKING`` false, as it is where a module runs."""
+    """Make ``if TYPE_CHECKING`` false, as it is where a module runs, and ``if HAS_NUMPY``, as it is without numpy."""
+    false = {"TYPE_CHECKING", *_flags_of_what_may_lack(tree)}
     for node in _at_top(tree):
-        if isinstance(node, ast.If) and getattr(node.test, "attr", getattr(node.test, "id", "")) == "TYPE_CHECKING":
+        if isinstance(node, ast.If) and getattr(node.test, "attr", getattr(node.test, "id", "")) in false:
             node.test = ast.Constant(value=False)
+
+
+def _flags_of_what_may_lack(tree: ast.Module) -> Iterator[str]:
+    """Yield the names that a module makes false where an import fails."""
+    for node in _at_top(tree):
+        for handler in node.handlers if isinstance(node, ast.Try) else ():
+            caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+            if any(isinstance(each, ast.Name) and each.id in _MISSING for each in caught):
+                for statement in handler.body:
+                    match statement:
+                        case ast.Assign(targets=[ast.Name(flag)], value=ast.Constant(value=False)):
+                            yield flag
+
+
+_MISSING = {"ImportError", "ModuleNotFoundError"}
 
 
 def absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
