@@ -141,7 +141,7 @@ def plan(
         ConfigError, DataError: a row, a setting, a rule or a set is not there; a row or a set is named twice; a row
             would train on other pairs than the first, or for other steps.
     """
-    encoder = build.auto(say) if encoder == "auto" else encoder
+    encoder = build.encoder_name(encoder, say)
     common = [
         f"encoder.name={encoder}",
         f"data.train={json.dumps(list(train_on))}",

@@ -111,8 +111,10 @@ def _is_harvest(name: str) -> bool:
     return name == "stdlib" or name.startswith(HARVEST)
 
 
-def auto(say: Say) -> str:
-    """Return the model that is taken where none is named: MiniLM where its package is installed, else n-BOW."""
+def encoder_name(name: str, say: Say = nothing) -> str:
+    """Return the encoder that a name stands for: for ``auto`` MiniLM where its package is installed, else n-BOW."""
+    if name != "auto":
+        return name
     try:
         encoders.find(encoders.MINILM)
     except encoders.ModelError as error:
@@ -123,8 +125,7 @@ def auto(say: Say) -> str:
 
 def is_scratch(config: Config) -> bool:
     """Say whether a run begins with a network that has learnt nothing."""
-    name = config.encoder.name
-    return (auto(nothing) if name == "auto" else name) in encoders.SCRATCH
+    return encoder_name(config.encoder.name) in encoders.SCRATCH
 
 
 def check(config: Config) -> None:
@@ -141,7 +142,7 @@ def check(config: Config) -> None:
         except ValueError as error:
             raise ConfigError(str(error)) from None
     settings = config.encoder
-    name = auto(nothing) if settings.name == "auto" else settings.name
+    name = encoder_name(settings.name)
     unread = _PRETRAINED if encoders.scratch_of(name) else ()
     for setting in (*unread, *(() if name in encoders.SCRATCH else _LEARNT)):
         value = getattr(settings, setting)
@@ -153,9 +154,7 @@ def check(config: Config) -> None:
 def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
     """Return the encoder that a run begins with. Raises ``ModelError``."""
     settings = config.encoder
-    name = settings.name
-    if name == "auto":
-        name = auto(say)
+    name = encoder_name(settings.name, say)
     torch.manual_seed(config.seed)
     if name in encoders.SCRATCH:
         return encoders.SCRATCH[name](

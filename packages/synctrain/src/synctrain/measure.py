@@ -95,7 +95,7 @@ def measure(
         if name is None:
             results[row] = bm25.evaluate(sets)
             continue
-        embed = opened[row]
+        embed = opened.pop(row)  # its vectors need not be kept beside the next one's
         by = similarity or encoders.similarity_of(name)
         similarities[row] = by
         try:

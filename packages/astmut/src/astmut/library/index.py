@@ -30,10 +30,10 @@ FORMAT, FORMAT_VERSION = "astmut-index", 1
 _COLUMNS = 6  # of a row: name, aliases, definition, parameters, return type, package
 _NAMES = re.compile(r"(?:[^\W\d]\w*(?:\.[^\W\d]\w*)*\n)*")
 _GZIP = b"\x1f\x8b"
+# A recursion error comes of JSON that nests deeply.
 _BROKEN = (
-    *(EOFError, zlib.error, gzip.BadGzipFile, ValueError, TypeError, KeyError, IndexError, AttributeError),
-    RecursionError,  # JSON that nests deeply
-)
+    EOFError, zlib.error, gzip.BadGzipFile, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError,
+)  # fmt: skip
 
 
 class IndexFileError(ValueError):

@@ -128,7 +128,7 @@ class Reader:
                 if isinstance(block, list):
                     self._spell_stars_out(block, module)
         if not module.is_stub and not _is_lazy(tree):
-            _leave_types_out(tree)
+            _leave_out_what_may_lack(tree)
         for node in _at_top(tree):
             _spell_all_out(node)
         names = parser.parse_ast(
@@ -469,27 +469,23 @@ def _is_lazy(tree: ast.Module) -> bool:
     return any(getattr(node, "name", getattr(node, "id", "")) in {"__getattr__", "globals"} for node in ast.walk(tree))
 
 
-def _leave_types_out(tree: ast.Module) -> None:
+def _leave_out_what_may_lack(tree: ast.Module) -> None:
     """Make ``if TYPE_CHECKING`` false, as it is where a module runs, and ``if HAS_NUMPY``, as it is without numpy."""
-    false = {"TYPE_CHECKING", *_flags_of_what_may_lack(tree)}
+    handlers = (each for node in _at_top(tree) if isinstance(node, ast.Try) for each in node.handlers)
+    false = {"TYPE_CHECKING"}
+    for node in (each for handler in handlers if _is_for_imports(handler) for each in handler.body):
+        match node:
+            case ast.Assign(targets=[ast.Name(flag)], value=ast.Constant(value=False)):
+                false.add(flag)
     for node in _at_top(tree):
         if isinstance(node, ast.If) and getattr(node.test, "attr", getattr(node.test, "id", "")) in false:
             node.test = ast.Constant(value=False)
 
 
-def _flags_of_what_may_lack(tree: ast.Module) -> Iterator[str]:
-    """Yield the names that a module makes false where an import fails."""
-    for node in _at_top(tree):
-        for handler in node.handlers if isinstance(node, ast.Try) else ():
-            caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-            if any(isinstance(each, ast.Name) and each.id in _MISSING for each in caught):
-                for statement in handler.body:
-                    match statement:
-                        case ast.Assign(targets=[ast.Name(flag)], value=ast.Constant(value=False)):
-                            yield flag
-
-
-_MISSING = {"ImportError", "ModuleNotFoundError"}
+def _is_for_imports(handler: ast.ExceptHandler) -> bool:
+    """Whether an error that a failed import raises is caught by its name."""
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(isinstance(each, ast.Name) and each.id in {"ImportError", "ModuleNotFoundError"} for each in caught)
 
 
 def absolute(node: ast.ImportFrom, module: str, *, is_package: bool) -> str:
