@@ -307,7 +307,7 @@ def write_result(
         "machine": machine(packages),
         **content,
     }
-    path.write_text(json.dumps(tidy(record), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(tidy(record), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return path
 
 

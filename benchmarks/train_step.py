@@ -36,10 +36,9 @@ def child(way: str, steps: int, form: Sequence[str], out: Path) -> None:
     import torch  # the parent has no use for it
 
     torch.manual_seed(0)
-    if way.startswith(PEER):
-        seconds, real = theirs(way, steps, form, out)
-    else:
-        seconds, real = ours(way, steps, form, out)
+    seconds: list[float]
+    real: float | None
+    seconds, real = (theirs if way.startswith(PEER) else ours)(way, steps, form, out)
     peak = peak_memory()
     if torch.cuda.is_available():
         peak = torch.cuda.max_memory_allocated()
@@ -78,7 +77,7 @@ def ours(way: str, steps: int, form: Sequence[str], out: Path) -> tuple[list[flo
     return [row["seconds"] for row in rows], statistics.mean(row["real_tokens"] for row in rows)
 
 
-def theirs(way: str, steps: int, form: Sequence[str], out: Path) -> tuple[list[float], float]:
+def theirs(way: str, steps: int, form: Sequence[str], out: Path) -> tuple[list[float], None]:
     """Train with sentence-transformers on the same rows: the same pairs, negatives, batch and lengths."""
     import datasets
     import sentence_transformers as st
@@ -132,7 +131,7 @@ def theirs(way: str, steps: int, form: Sequence[str], out: Path) -> tuple[list[f
     st.SentenceTransformerTrainer(
         model, arguments, train_dataset=datasets.Dataset.from_list(rows), loss=loss, callbacks=[Watch()]
     ).train()
-    return times, float("nan")
+    return times, None
 
 
 def peak_memory() -> int:
@@ -182,8 +181,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     median = {way: statistics.median(s for one in runs[way] for s in one["seconds"][WARM:]) for way in WAYS}
     peak = {way: statistics.median(one["peak_bytes"] for one in runs[way]) for way in WAYS}
     real = {way: statistics.mean(one["real_tokens"] for one in runs[way]) for way in OURS}
+    full = {way: f"{share:.3f}" for way, share in real.items()}
     rows = [
-        [way, f"{median[way] / median['soft']:.2f}", f"{peak[way] / peak['soft']:.2f}", f"{real.get(way, 0):.3f}"]
+        [way, f"{median[way] / median['soft']:.2f}", f"{peak[way] / peak['soft']:.2f}", full.get(way, "-")]
         for way in WAYS
     ]
     print(table("one step, in steps of soft triplets", ("way", "x seconds", "x peak", "real tokens"), rows))
