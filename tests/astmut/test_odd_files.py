@@ -14,8 +14,10 @@ from typing import Any
 
 import libcst as cst
 import pytest
+from click.testing import CliRunner
 
 import astmut
+from astmut.cli import commands
 from astmut.source import LONG_LINE
 
 BOM = b"\xef\xbb\xbf"
@@ -558,3 +560,21 @@ def test_together_leaves_out_what_the_coding_lacks() -> None:
 def test_what_libcst_cannot_parse_is_named_with_its_row(text: str, row: int) -> None:
     with pytest.raises(astmut.ParseError, match=rf"^{row}: libcst cannot parse it: expected one of "):
         astmut.Source(text)
+
+
+def test_sites_are_found_without_compiling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the compiler alone refuses costs an error where mutants are checked, at once, and on the command line."""
+
+    def too_deep(_: str) -> None:
+        raise astmut.ParseError("nested too deeply for Python's own compiler")
+
+    monkeypatch.setattr("astmut.source._compiled", too_deep)
+    assert len(astmut.sites("x = a / b\n", rules="divide-by-zero")) == 1
+    assert len(list(astmut.mutate("x = a / b\n", rules="divide-by-zero", check=False))) == 1
+    with pytest.raises(astmut.ParseError, match="own compiler"):
+        astmut.mutate("x = a / b\n", rules="divide-by-zero")
+    (tmp_path / "a.py").write_text("x = a / b\n")
+    for mode in ("each", "together", "sample"):
+        run = CliRunner().invoke(commands, ["mutate", str(tmp_path), "--rule", "divide-by-zero", "--mode", mode])
+        assert run.stderr.splitlines()[0].endswith("a.py: nested too deeply for Python's own compiler")
+        assert run.exit_code == 2

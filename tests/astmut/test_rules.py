@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, reject
+from hypothesis import strategies as st
 
 import astmut
 from astmut.rulebook import GROUP_NAME
@@ -277,3 +279,25 @@ def test_one_site_together_is_that_site_alone(name: str, before: str) -> None:
         together = texts(before, name, "together")
         assert len(alone) == len(together)
         assert all(same(a, b) for a, b in zip(alone, together, strict=True))
+
+
+@given(
+    st.sampled_from(["'", '"', "'''", '"""']),
+    st.sampled_from(["", "r", "u", "R"]),
+    st.lists(
+        st.sampled_from(
+            ["\\", "\\\\", "\\'", '\\"', "\\n", "\\x41", "\\0", "\\101", "\\N{BULLET}", "a", "é", "n", "\n"]
+        )
+    ),
+)
+def test_a_string_becomes_the_length_that_python_gives_it(quote: str, prefix: str, parts: list[str]) -> None:
+    text = prefix + quote + "".join(parts) + quote
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            length = len(ast.literal_eval(text))
+        except SyntaxError:
+            reject()
+    source = f"x = {text}\n"
+    (site,) = astmut.sites(source, rules="string-to-int")
+    assert site.edits[0].text == str(length)

@@ -93,6 +93,10 @@ def mutate(
         raise ValueError(f"count is {count}; there are no fewer than 0 mutants")
     chosen = configured(choose(rules, groups), options)
     source, found = _found(text, chosen, lines, function, together=mode == "together")
+    if check and source is not None:
+        _ = (
+            source.defect
+        )  # asked for here, so that what is wrong with the text is said now, not when a mutant is asked for
     stats = Stats() if stats is None else stats
     stats.sites.update([site.rule for site in found.sites])
     if source is None:

@@ -7,6 +7,7 @@ import ast
 import gc
 import io
 import re
+import symtable
 import sys
 import threading
 import tokenize
@@ -75,22 +76,44 @@ class Program:
     """A text that Python parses, decoded, without its tree. Rules are given a ``Source``, which has one.
 
     Offsets are utf-8 bytes of the decoded text. A file's byte order mark is no part of it: ``encode`` puts it back.
-    ``defect`` is empty, or says why Python does not compile a text that it parses
-    (a ``return`` outside a function, say). Raises ``ParseError`` for everything else that is wrong with the text.
+    Raises ``ParseError`` for everything that is wrong with the text, but what ``defect`` says.
     """
 
     def __init__(self, text: str | bytes, path: str | None = None) -> None:
-        """Decode ``text`` and let Python compile it."""
+        """Decode ``text`` and let Python parse it."""
         self.path = path
         try:
             self.coding, value = ("utf-8", text) if isinstance(text, str) else _decode(text)
             self.text = Text(value)
-            self.flags, self.defect = _gate(value)
+            self._compiled = _gate(value)
         except ParseError as error:
             error.path = path
             raise
         except UnicodeEncodeError as error:
             raise ParseError(f"no file can hold this text: {error.reason}", path=path) from None
+
+    @property
+    def defect(self) -> str:
+        """Why Python does not compile a text that it parses (a ``return`` outside a function, say), or nothing.
+
+        Raises ``ParseError`` where it is nested too deeply for Python's own compiler.
+        """
+        return self._compile()[1]
+
+    @property
+    def flags(self) -> int:
+        """The compiler's flags for what the text imports from ``__future__``. Raises as ``defect`` does."""
+        return self._compile()[0]
+
+    def _compile(self) -> tuple[int, str]:
+        """Return ``flags`` and ``defect``, for which the text is compiled, once: to find sites it need not be."""
+        if self._compiled is None:
+            try:
+                self._compiled = _compiled(self.text.value)
+            except ParseError as error:
+                error.path = self.path
+                raise
+        return self._compiled
 
     def encode(self, text: str) -> bytes:
         """Return ``text`` as bytes in the coding that the program was read in, byte order mark included."""
@@ -104,10 +127,10 @@ class Source(Program):
     """
 
     def __init__(self, text: str | bytes | Program, path: str | None = None) -> None:
-        """Parse ``text``: ``compile`` as the gate, then libcst, then one printing pass for the spans."""
+        """Parse ``text``: Python as the gate, then libcst, then one printing pass for the spans."""
         if isinstance(text, Program):
             self.path, self.coding, self.text = text.path, text.coding, text.text
-            self.flags, self.defect = text.flags, text.defect
+            self._compiled = text._compiled  # noqa: SLF001 - of its own class
         else:
             super().__init__(text, path)
         self.memo: dict[object, object] = {}  # what other modules worked out about this source, by their own keys
@@ -223,7 +246,21 @@ def _decode(data: bytes) -> tuple[str, str]:
     return coding, text
 
 
-def _gate(text: str) -> tuple[int, str]:
+def _gate(text: str) -> tuple[int, str] | None:
+    """Raise ``ParseError`` for a text that Python does not parse.
+
+    That takes half as long as to compile it. Where the compiler has to be asked all the same, its answer is returned.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            symtable.symtable(text.removeprefix(BOM), "<source>", "exec")
+    except (SyntaxError, RecursionError, MemoryError, ValueError, OverflowError):
+        return _compiled(text)
+    return None
+
+
+def _compiled(text: str) -> tuple[int, str]:
     """Return the ``__future__`` flags of a text that Python parses, and why it does not compile, if so."""
     try:
         with warnings.catch_warnings():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 
 import libcst as cst
 
 from astmut.source import Source
 from astmut.surroundings import in_literal_type, is_docstring
+
+_ONE_CHARACTER = re.compile(r"\\[\\'\"abfnrtv]")  # the escapes that need no look at what follows
 
 
 def string_length(node: cst.SimpleString | cst.ConcatenatedString, source: Source) -> int | None:
@@ -47,7 +50,9 @@ def _length(node: cst.BaseExpression) -> int | None:
     prefix = text[: len(text) - len(bare)].lower()
     if "b" in prefix:
         return None
-    if ("\\" in text and "r" not in prefix) or "\r" in text:
+    if "\\" in text and "r" not in prefix:
+        bare = _ONE_CHARACTER.sub("x", bare)
+    if ("\\" in bare and "r" not in prefix) or "\r" in text:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about escapes that Python does not know
             return total + len(ast.literal_eval(text))

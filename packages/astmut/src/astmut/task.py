@@ -115,13 +115,16 @@ class Mutating:
         if source is None:
             return
         stats = Stats()
-        lines = wanted_lines(source, self.where.lines, item.changed)
+        yield from _with_faults(self._results(data, source, item, stats), item)
+        yield Counted(stats)
+
+    def _results(self, data: bytes, source: Program, item: Item, stats: Stats) -> Iterator[Row]:
         if source.defect:
             message = f"Python parses this but does not compile it: {source.defect}; it gets no mutants"
             yield Noted(f"{formats.quoted(item.path)}: {message}")
+        lines = wanted_lines(source, self.where.lines, item.changed)
         if lines is not None:
-            yield from _with_faults(self._rendered(self._mutants(source, lines, stats), data, source, item), item)
-        yield Counted(stats)
+            yield from self._rendered(self._mutants(source, lines, stats), data, source, item)
 
     def _mutants(self, source: Program, lines: Ranges, stats: Stats) -> Iterator[Mutant]:
         yield from mutate(  # which finds the sites at once: here that waits for the first mutant to be asked for

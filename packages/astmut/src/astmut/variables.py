@@ -54,7 +54,7 @@ BUILTINS = frozenset(dir(builtins)) | {
     "file",
 }  # fmt: skip
 
-_MANGLED = re.compile(r"\b__(?!\w*__\b)\w")
+_MANGLED = re.compile(r"__(?<!\w__)(?!\w*__\b)\w")  # begins with what can be searched for, not with a boundary
 _FROM_ELSEWHERE = -(1 << 60)  # binds before everything else
 
 
