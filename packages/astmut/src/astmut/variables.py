@@ -188,10 +188,11 @@ class Variables:
 
 def variables(source: Source) -> Variables:
     """Return the variables of a source, worked out once."""
-    found = source.memo.get("variables")
-    if found is None:
+    try:
+        return source.memo["variables"]  # type: ignore[return-value]  # asked for each name
+    except KeyError:
         found = source.memo["variables"] = Variables(source)
-    return found  # type: ignore[return-value]
+        return found
 
 
 def _may_be_variable(name: str) -> bool:
