@@ -92,6 +92,8 @@ def test_a_faulty_rule_costs_a_file(command: str, tmp_path: Path, monkeypatch: p
 def test_arguments_that_mean_nothing() -> None:
     with pytest.raises(ValueError, match="count is -1"):
         astmut.mutate(TEXT, count=-1)
+    with pytest.raises(TypeError, match="count must be a whole number"):
+        astmut.mutate(TEXT, count=1.5)  # type: ignore[arg-type]
     for face in (astmut.mutate, astmut.sites, astmut.Source):
         with pytest.raises(TypeError, match="must be str, bytes or Source, not NoneType"):
             face(None)  # type: ignore[arg-type]

@@ -267,6 +267,22 @@ def test_a_run_is_not_started_over(runs: Runs, tmp_path: Path, unbroken: Path) -
     assert "a resumed run keeps its settings" in result.stderr
 
 
+def test_two_processes_do_not_train_in_one_folder(runs: Runs, tmp_path: Path, unbroken: Path) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(unbroken, out)
+    hold = "import sys, time, pathlib\nfrom synctrain import checkpoint\n"
+    hold += "with checkpoint.alone(pathlib.Path(sys.argv[1])):\n    print(1, flush=True)\n    time.sleep(600)\n"
+    with subprocess.Popen([sys.executable, "-c", hold, str(out)], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline()
+        try:
+            assert error_of(resume(out)).startswith(f"synctrain: {out}: another process is training in this folder")
+        finally:
+            other.kill()
+    assert resume(out).exit_code == 0  # the one that was killed has left it free
+    same(runs, out, unbroken)
+
+
 def test_a_run_keeps_its_settings(runs: Runs, tmp_path: Path, unbroken: Path) -> None:
     with pytest.raises(RunError, match="was begun with other settings"):
         train(runs.config("seed=9"), unbroken, resume=True, say=silent)

@@ -84,11 +84,13 @@ def mutate(
         UnknownRuleError, UnknownFunctionError, UnknownOptionError: there is nothing of that name; the message suggests
             what there is.
         ValueError: an unknown mode, a negative count, or an option's value that its rule refuses.
-        TypeError: ``text`` is no text, or ``lines`` are no pairs.
+        TypeError: ``text`` is no text, ``lines`` are no pairs, or ``count`` is no whole number.
         RuleError: a rule, of your own perhaps, gave what is no change of the text.
     """
     if mode not in MODES:
         raise ValueError(f"no mode named {mode!r}; there are: {', '.join(MODES)}")
+    if not isinstance(count, int | None):
+        raise TypeError(f"count must be a whole number, not {count!r}")
     if count is not None and count < 0:
         raise ValueError(f"count is {count}; there are no fewer than 0 mutants")
     chosen = configured(choose(rules, groups), options)

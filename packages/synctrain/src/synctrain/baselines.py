@@ -19,7 +19,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from synctrain import build, data, encoders, loop, measure, report, train
+from synctrain import build, checkpoint, data, encoders, loop, measure, report, train
 from synctrain.config import Config, ConfigError, load, near, plain
 from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Once, Results, averages, evaluate
@@ -212,7 +212,8 @@ def recipe(name: str, config: Config, say: Say, progress: Progress | None = None
         chosen = replace(config, seed=seed)
         resume = (folder / train.SETTINGS).is_file()
         _, _, parts = train.prepare(chosen, folder, resume=resume, say=say, progress=progress)
-        ended = loop.fit(parts, chosen, folder, resume=resume)
+        with checkpoint.alone(folder):
+            ended = loop.fit(parts, chosen, folder, resume=resume)
         if ended.interrupted:
             raise StoppedError(f"{folder}: stopped after step {ended.step} and saved; the same command goes on")
         return str(folder / train.MODEL)

@@ -10,11 +10,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -34,6 +36,25 @@ class Checkpoint(NamedTuple):
     weights: dict[str, Tensor]
     moments: dict[str, Tensor]
     state: dict[str, Any]
+
+
+@contextmanager
+def alone(run: Path) -> Iterator[None]:
+    """Keep other processes from training in the folder of a run meanwhile. A process that dies leaves it free.
+
+    Raises ``CheckpointError`` where another one trains there, or where the folder cannot be written to.
+    """
+    lock = FileLock(run / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise CheckpointError(f"{run}: another process is training in this folder; wait for it, or stop it") from None
+    except OSError as error:
+        raise CheckpointError(f"{run}: cannot be written: {error.strerror or error}") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def save(folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> Path:

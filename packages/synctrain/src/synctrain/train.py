@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import torch
 from accelerate import PartialState
 from rich.table import Table
 
-from synctrain import __version__, build, encoders, report
+from synctrain import __version__, build, checkpoint, encoders, report
 from synctrain.config import Config, ConfigError, of, plain
 from synctrain.evaluate import bm25
 from synctrain.evaluate.retrieval import Results, evaluate
@@ -65,7 +66,8 @@ def train(
     if main and measured:
         before = _before(out, lambda: evaluate(parts.embed, measured, similarity).record())
     state.wait_for_everyone()
-    ended = fit(parts, config, out, resume=resume, quiet=quiet)
+    with checkpoint.alone(out) if main else nullcontext():
+        ended = fit(parts, config, out, resume=resume, quiet=quiet)
     if not main:
         return Outcome(ended)
     if ended.interrupted:
