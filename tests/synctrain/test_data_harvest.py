@@ -512,3 +512,19 @@ def test_the_time_of_a_harvest_is_linear(tmp_path: Path) -> None:
 
     seconds(100)
     assert seconds(8000) < 4 * 8 * seconds(1000)  # quadratic would be 64 times
+
+
+def test_files_whose_names_are_no_text_are_left_out(tmp_path: Path) -> None:
+    for name in (b"bad\xff.py", b"good.py"):
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text(
+            'def add(a, b):\n    """Return the sum of two numbers."""\n    return a + b\n'
+        )
+    reasons: list[str] = []
+    assert [module.name for module in modules([tmp_path], complain=reasons.append)] == ["good"]
+    assert reasons == ["files whose names are not utf-8"]
+
+
+def test_a_pipe_is_no_tree(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.py")
+    with pytest.raises(DataError, match="neither a file nor a folder"):
+        list(modules([tmp_path / "pipe.py"]))

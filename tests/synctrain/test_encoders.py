@@ -716,3 +716,44 @@ def test_an_opened_model_embeds_as_a_loaded_one(bert_folder: Path) -> None:
     one = opened(str(bert_folder), pooling="cls")(texts, "code")
     other = embedder(load(str(bert_folder), pooling="cls"))(texts, "code")
     assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("pooling", "max"),
+        ("pooling", 3),
+        ("form", "x"),
+        ("normalize", "no"),
+        ("flatten", [1]),
+        ("data_flow", -1),
+        ("max_length", -5),
+        ("max_length", 0),
+        ("max_length", "a"),
+    ],
+)
+def test_what_a_saved_model_says_of_itself_is_checked(
+    bert_folder: Path, tmp_path: Path, name: str, value: object
+) -> None:
+    Transformer.load(str(bert_folder)).save(tmp_path / "model")
+    file = tmp_path / "model" / "synctrain.json"
+    file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), name: value}), "utf-8")
+    with pytest.raises(ModelError) as error:
+        load(str(tmp_path / "model"))
+    assert str(error.value).startswith(f"{file}: {name} = {value!r}: ")
+
+
+def test_a_model_without_its_tokenizer_is_refused(bert_folder: Path, tmp_path: Path) -> None:
+    """Of some kinds transformers makes up a tokenizer that knows next to nothing."""
+    Transformer.load(str(bert_folder)).save(tmp_path / "model")
+    (tmp_path / "model" / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}', "utf-8")
+    load(str(tmp_path / "model"))
+    (tmp_path / "model" / "tokenizer.json").unlink()
+    assert len(AutoTokenizer.from_pretrained(tmp_path / "model")) < 10
+    with pytest.raises(ModelError, match=r"no tokenizer there, no .*tokenizer\.json"):
+        load(str(tmp_path / "model"))
+
+
+def test_a_network_that_begins_from_nothing_cannot_be_loaded() -> None:
+    with pytest.raises(ModelError, match="bow: begins from nothing"):
+        load("bow")

@@ -25,8 +25,9 @@ def test_what_was_there_stays_until_the_new_file_is_whole(tmp_path: Path, monkey
     write(file, b"old")
     with monkeypatch.context() as inner:
         inner.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match="No space left") as error:
             write(file, b"new")
+        assert error.value.filename == str(file)
     assert [(one.name, one.read_bytes()) for one in tmp_path.iterdir()] == [(file.name, b"old")]
     write(file, b"new")
     assert file.read_bytes() == b"new"

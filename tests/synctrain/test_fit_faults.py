@@ -267,6 +267,19 @@ def test_a_run_is_not_started_over(runs: Runs, tmp_path: Path, unbroken: Path) -
     assert "a resumed run keeps its settings" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["model", "report.json"])
+def test_what_a_run_left_is_not_replaced(runs: Runs, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "precious").write_text("weights")
+    assert error_of(fit(runs, tmp_path)).startswith(f"synctrain: {tmp_path / name}: is there already")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "precious").read_text() == "weights"
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_at_once(runs: Runs, tmp_path: Path) -> None:
+    assert "choose another --out" in error_of(fit(runs, tmp_path / "\udcff"))
+
+
 def test_two_processes_do_not_train_in_one_folder(runs: Runs, tmp_path: Path, unbroken: Path) -> None:
     out = tmp_path / "run"
     shutil.copytree(unbroken, out)

@@ -186,11 +186,26 @@ def test_a_model_is_measured_by_what_it_was_trained_for(runs: Any, retrieval_fol
     assert known.similarity_fn_name == "euclidean"
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"similarity_fn_name": "manhattan"}', "{}"])
+@pytest.mark.parametrize("content", [None, '{"similarity_fn_name": null}', "{}"])
 def test_without_a_word_on_it_vectors_are_compared_by_cosine(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "config_sentence_transformers.json").write_text(content, "utf-8")
     assert encoders.similarity_of(str(tmp_path)) == "cos"
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [("{nope", "cannot be read"), ("[]", "cannot be read"), ('{"similarity_fn_name": "manhattan"}', "by 'manhattan'")],
+)
+def test_a_similarity_that_cannot_be_told_is_an_error(
+    model: Path, retrieval_folder: Path, tmp_path: Path, content: str, cause: str
+) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    (tmp_path / "model" / "config_sentence_transformers.json").write_text(content, "utf-8")
+    done = cli("evaluate", tmp_path / "model", "--data", retrieval_folder)
+    assert done.exit_code == 2
+    assert f"config_sentence_transformers.json: {'' if 'cannot' in cause else 'compares '}{cause}" in done.stderr
+    assert cli("evaluate", tmp_path / "model", "--data", retrieval_folder, "--similarity", "cos").exit_code == 0
 
 
 # --- mine
@@ -405,3 +420,9 @@ def test_harvest_writes_no_file_that_fit_would_not_read(
         f"synctrain: {tmp_path / name}: pairs are an object a line; the file's name must end in .jsonl or .jsonl.gz\n"
     )
     assert not (tmp_path / name).exists()
+
+
+def test_a_question_that_is_no_text_is_one_error(model: Path) -> None:
+    done = cli("search", model, "json", "caf\udce9")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "synctrain: the question is not utf-8\n"

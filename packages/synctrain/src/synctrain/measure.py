@@ -11,6 +11,7 @@ from typing import Any
 from synctrain import data, encoders
 from synctrain.build import cache_folder, mutants_of, named_rules
 from synctrain.config import ConfigError, near
+from synctrain.data.rows import is_text
 from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Once, Results, evaluate
 from synctrain.evaluate.search import Entry, Hit, Index
@@ -289,6 +290,8 @@ def search(
     """
     if not query.strip():
         raise DataError("the question is empty")
+    if not is_text(query):
+        raise DataError("the question is not utf-8")
     encoder = encoders.load(model, max_length=max_length).to(encoders.best_device())
     embed = encoders.embedder(encoder)
     left_out, unread = data.Skipped(), list[str]()

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from synctrain import __version__, build, checkpoint, encoders, report
 from synctrain.config import Config, ConfigError, of, plain
+from synctrain.data.rows import is_text
 from synctrain.evaluate import bm25
 from synctrain.evaluate.retrieval import Results, evaluate
 from synctrain.loop import Ended, fit
@@ -155,8 +156,13 @@ def _may_begin(config: Config, out: Path, *, resume: bool) -> None:
         if settings_of(out) != config:
             raise RunError(f"{file}: was begun with other settings; a resumed run keeps its own")
         return
+    if not is_text(str(out)):
+        raise RunError(f"{str(out)!a}: no name of a folder in utf-8; choose another --out")
     if file.exists() or (out / "checkpoints").exists():
         raise RunError(f"{out}: there is a run already; go on with --resume, or choose another --out")
+    for kept in (MODEL, REPORT):
+        if os.path.lexists(out / kept):
+            raise RunError(f"{out / kept}: is there already, and would be replaced; choose another --out")
 
 
 def _same_data(out: Path, now: str, tell: Say) -> None:

@@ -164,7 +164,7 @@ def _lines(path: Path) -> Iterator[tuple[int, object]]:
         if number == 1 and text.lstrip().startswith("["):
             raise DataError(f"{path}, row 1: an array, not an object a line; the name of an array must end in .json")
         try:
-            value = json.loads(text)
+            value = json.loads(text.rstrip())  # so that no complaint is of a second line
         except (ValueError, RecursionError) as error:
             raise DataError(f"{path}, row {number}: broken JSON ({error})") from error
         yield number, value

@@ -14,6 +14,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import NamedTuple
 
+from synctrain.data.rows import is_text
 from synctrain.types import DataError
 
 STDLIB = "stdlib"
@@ -64,6 +65,8 @@ def modules(
             real = os.path.realpath(file)
             if real in seen:
                 complain("files named twice")
+            elif not is_text(str(file)):
+                complain("files whose names are not utf-8")
             elif not tests and _is_test(inside):
                 complain("files of tests")
             else:
@@ -100,6 +103,8 @@ def _found(target: str) -> Iterator[_Found]:
         return
     if _is_there(target):
         path = Path(target).absolute()
+        if not path.is_dir() and not path.is_file():
+            raise DataError(f"{target}: neither a file nor a folder")
         yield from _below(path, _base(path)) if path.is_dir() else [_Found(path, _base(path.parent), ())]
     elif _top(target):
         for path in _installed(target):

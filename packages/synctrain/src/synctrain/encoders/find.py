@@ -74,6 +74,8 @@ def load(
     names the model and says why.
     """
     place = find(name)
+    if name in SCRATCH and not Path(name).is_dir():
+        raise ModelError(f"{name}: begins from nothing; name the folder of one that was trained")
     if name == MINILM:
         max_length = max_length or LENGTH  # it was trained with 128 tokens, whatever its folder allows
     ours = _ours(Path(place))

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from synctrain.encoders.find import find
+from synctrain.encoders.transformer import ModelError
 from synctrain.types import Similarity
 
 FILE = "config_sentence_transformers.json"
@@ -21,10 +22,17 @@ def mark(folder: Path, similarity: Similarity) -> None:
 def similarity_of(name: str) -> Similarity:
     """Return the similarity that a model was trained for: what its folder says, else cos.
 
-    Raises ``ModelError`` where ``name`` is ``minilm`` and that is not installed.
+    Raises ``ModelError`` where ``name`` is ``minilm`` and that is not installed, or where what its folder says cannot
+    be read, or is none of the three.
     """
+    file = Path(find(name)) / FILE
     try:
-        said = json.loads((Path(find(name)) / FILE).read_text("utf-8")).get("similarity_fn_name")
-    except (OSError, ValueError, AttributeError):  # a hub name, a folder without the file, or no JSON object in it
+        said = json.loads(file.read_text("utf-8")).get("similarity_fn_name") or _NAMES["cos"]
+    except OSError:  # a hub name, or a folder without the file
         return "cos"
-    return next((similarity for similarity, other in _NAMES.items() if other == said), "cos")
+    except (ValueError, AttributeError) as error:
+        raise ModelError(f"{file}: cannot be read: {error}") from None
+    for similarity, other in _NAMES.items():
+        if other == said:
+            return similarity
+    raise ModelError(f"{file}: compares by {said!r}; there are {', '.join(_NAMES.values())}; --similarity chooses one")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 import torch
+from pydantic import ConfigDict, NonNegativeInt, PositiveInt, ValidationError
+from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoConfig, AutoModel, AutoTokenizer
@@ -35,6 +38,18 @@ WINDOWS = (
     "sliding_window",
     "attention_window",
 )  # the part of a text that a token sees
+
+
+@dataclass(frozen=True, config=ConfigDict(strict=True))
+class _Said:
+    """What ``OWN`` says of how a model is to be used."""
+
+    pooling: Pooling
+    form: Form
+    max_length: PositiveInt
+    normalize: bool
+    flatten: bool
+    data_flow: NonNegativeInt
 
 
 class ModelError(ValueError):
@@ -117,6 +132,9 @@ class Transformer(nn.Module):
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise ModelError(f"{name}: cannot be loaded: {reason}") from error
         needed = sorted(key for key in info["missing_keys"] if pooling == "pooler" or not key.startswith("pooler."))
+        files = list(getattr(tokenizer, "vocab_files_names", {}).values())
+        if files and Path(name).is_dir() and not any((Path(name) / file).is_file() for file in files):
+            raise ModelError(f"{name}: no tokenizer there, no {' or '.join(files)}")
         if needed:
             raise ModelError(f"{name}: {len(needed)} of the model's weights are not there, {needed[0]} among them")
         if form is None:
@@ -295,11 +313,15 @@ def _about(folder: Path, pooling: Pooling | None) -> dict[str, Any]:
     try:
         if (folder / OWN).is_file():
             own = json.loads((folder / OWN).read_text("utf-8"))
-            return {"data_flow": DATA_FLOW, **{name: own[name] for name in ABOUT if name in own or name != "data_flow"}}
+            said = {"data_flow": DATA_FLOW, **{name: own[name] for name in ABOUT if name in own or name != "data_flow"}}
+            return asdict(_Said(**said))
         if not (folder / "modules.json").is_file():
             return {}
         found = _modules(folder)
         prompt = _default_prompt(folder)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ModelError(f"{folder / OWN}: {first['loc'][0]} = {first['input']!r}: {first['msg']}") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{folder}: its description cannot be read: {error!r}") from None
     if unknown := found.pop("unknown"):
