@@ -205,7 +205,7 @@ FAULTS = [
     (
         "p.jsonl",
         lines(GOOD) + b'\n{"query": "x",\n',
-        ", row 3: broken JSON (Expecting property name enclosed in double quotes: line 2 column 1 (char 15))",
+        ", row 3: broken JSON (Expecting property name enclosed in double quotes: line 1 column 15 (char 14))",
     ),
     ("p.jsonl", b'{"query": ' + b"9" * 5000 + b"}", ", row 1: broken JSON (Exceeds the limit (4300"),
     ("p.json", b'[{"query": "x"}', ", after row 1: broken JSON (Expecting ',' delimiter: line 1 column 16 (char 15))"),
