@@ -94,11 +94,7 @@ def mutate(
     if count is not None and count < 0:
         raise ValueError(f"count is {count}; there are no fewer than 0 mutants")
     chosen = configured(choose(rules, groups), options)
-    source, found = _found(text, chosen, lines, function, together=mode == "together")
-    if check and source is not None:
-        _ = (
-            source.defect
-        )  # asked for here, so that what is wrong with the text is said now, not when a mutant is asked for
+    source, found = _found(text, chosen, lines, function, together=mode == "together", check=check)
     stats = Stats() if stats is None else stats
     stats.sites.update([site.rule for site in found.sites])
     if source is None:
@@ -121,15 +117,22 @@ def _found(
     function: str | None,
     *,
     together: bool = False,
+    check: bool = False,
 ) -> tuple[Source | None, Found]:
-    """Return the parsed text and the sites in it; None where a look at its tokens says that there are none."""
+    """Return the parsed text and the sites in it; None where a look at its tokens says that there are none.
+
+    For a ``check`` of mutants the text is compiled as well: now, so that what is wrong with it is said at once, and
+    before libcst has parsed it, since the two together would take more memory.
+    """
     program = text if isinstance(text, Program) else Program(text)
     lines = list(lines)
-    if not isinstance(program, Source):
-        if function is None and not lines and not may_apply(chosen, program.text.value):
-            return None, Found([], [], [])
-        program = Source(program)
-    return program, engine.find(program, chosen, wanted(program, lines, function), together=together)
+    parsed = isinstance(program, Source)
+    if not parsed and function is None and not lines and not may_apply(chosen, program.text.value):
+        return None, Found([], [], [])
+    if check:
+        _ = program.defect
+    source = program if isinstance(program, Source) else Source(program)
+    return source, engine.find(source, chosen, wanted(source, lines, function), together=together)
 
 
 def _reprinted(mutants: Iterable[Mutant]) -> Iterator[Mutant]:
