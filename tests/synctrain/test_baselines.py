@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from synctrain import baselines, build, data, encoders, loop
 from synctrain.cli import main
-from synctrain.config import Config, ConfigError, of, presets
+from synctrain.config import Config, ConfigError, of, plain, presets
 from synctrain.draw import draw
 from synctrain.evaluate.retrieval import evaluate
 from synctrain.evaluate.significance import compare
@@ -305,7 +305,9 @@ def test_a_comparison_that_was_stopped_goes_on(
         if seen[0] != 3:
             return real(parts, config, *rest, **more)
         short = dataclasses.replace(config, optim=dataclasses.replace(config.optim, steps=2))
-        return real(parts, short, *rest, **more)._replace(interrupted=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "plain", lambda _: plain(config))  # its checkpoint is one of the whole run
+            return real(parts, short, *rest, **more)._replace(interrupted=True)
 
     again = [tmp_path / "other" if one == tmp_path / "out" else one for one in arguments]
     with monkeypatch.context() as inner:
