@@ -271,6 +271,24 @@ def test_what_is_done_is_not_done_again(arguments: list[Any], tmp_path: Path, mo
     assert cli(*arguments).stdout == first.stdout  # a whole run is measured, not trained again
 
 
+def test_measures_of_a_wrong_shape_are_damaged(arguments: list[Any], tmp_path: Path) -> None:
+    assert cli(*arguments).exit_code == 0
+    file = tmp_path / "out" / "soft" / "seed-1" / "measures.json"
+    whole = file.read_text("utf-8")
+    column = next(iter(json.loads(whole)["among"]))
+    damages: list[Any] = [{"among": one} for one in (None, [], "x", {}, {column: 1}, {column: {}})]
+    damages += [{"results": one} for one in (None, [], "x", [1], json.loads(whole)["results"] * 2)]
+    for damage in damages:
+        file.write_text(json.dumps({**json.loads(whole), **damage}), "utf-8")
+        told = cli(*arguments)
+        assert told.exit_code == 2, damage
+        assert f"{file}: cannot be read: " in told.stderr
+        assert told.stderr.endswith("; remove it to measure again\n")
+    for content in ("null", "[]", '"x"'):
+        file.write_text(content, "utf-8")
+        assert f"{file}: cannot be read: " in cli(*arguments).stderr
+
+
 def test_measures_of_a_model_that_saw_other_pairs_are_refused(
     arguments: list[Any], pairs_file: Path, tmp_path: Path
 ) -> None:

@@ -365,6 +365,22 @@ def test_a_finished_run_resumed_is_measured_again(runs: Runs, tmp_path: Path, un
         )
 
 
+@pytest.mark.parametrize("content", ["[]", "null", "{}", '"x"', '{"held out": 1}', "cut", "[" * 100_000])
+def test_scores_from_before_that_are_damaged_are_measured_again(
+    runs: Runs, tmp_path: Path, unbroken: Path, content: str
+) -> None:
+    out = shutil.copytree(unbroken, tmp_path / "run")
+    whole = json.loads((out / "before.json").read_text("utf-8"))
+    if content == "cut":
+        changed = json.loads((out / "before.json").read_text("utf-8"))
+        changed["held out"]["measures"]["standard"]["mrr"] = None
+        content = json.dumps(changed)
+    (out / "before.json").write_text(content, "utf-8")
+    assert resume(out).exit_code == 0
+    assert json.loads((out / "before.json").read_text("utf-8")) == whole
+    same(runs, out, unbroken)
+
+
 # --- out of disk
 
 
