@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from synctrain import baselines, build, data, encoders, loop
 from synctrain.cli import main
-from synctrain.config import Config, ConfigError, of, presets
+from synctrain.config import Config, ConfigError, of, plain, presets
 from synctrain.draw import draw
 from synctrain.evaluate.retrieval import evaluate
 from synctrain.evaluate.significance import compare
@@ -271,6 +271,24 @@ def test_what_is_done_is_not_done_again(arguments: list[Any], tmp_path: Path, mo
     assert cli(*arguments).stdout == first.stdout  # a whole run is measured, not trained again
 
 
+def test_measures_of_a_wrong_shape_are_damaged(arguments: list[Any], tmp_path: Path) -> None:
+    assert cli(*arguments).exit_code == 0
+    file = tmp_path / "out" / "soft" / "seed-1" / "measures.json"
+    whole = file.read_text("utf-8")
+    column = next(iter(json.loads(whole)["among"]))
+    damages: list[Any] = [{"among": one} for one in (None, [], "x", {}, {column: 1}, {column: {}})]
+    damages += [{"results": one} for one in (None, [], "x", [1], json.loads(whole)["results"] * 2)]
+    for damage in damages:
+        file.write_text(json.dumps({**json.loads(whole), **damage}), "utf-8")
+        told = cli(*arguments)
+        assert told.exit_code == 2, damage
+        assert f"{file}: cannot be read: " in told.stderr
+        assert told.stderr.endswith("; remove it to measure again\n")
+    for content in ("null", "[]", '"x"'):
+        file.write_text(content, "utf-8")
+        assert f"{file}: cannot be read: " in cli(*arguments).stderr
+
+
 def test_measures_of_a_model_that_saw_other_pairs_are_refused(
     arguments: list[Any], pairs_file: Path, tmp_path: Path
 ) -> None:
@@ -305,7 +323,9 @@ def test_a_comparison_that_was_stopped_goes_on(
         if seen[0] != 3:
             return real(parts, config, *rest, **more)
         short = dataclasses.replace(config, optim=dataclasses.replace(config.optim, steps=2))
-        return real(parts, short, *rest, **more)._replace(interrupted=True)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "plain", lambda _: plain(config))  # its checkpoint is one of the whole run
+            return real(parts, short, *rest, **more)._replace(interrupted=True)
 
     again = [tmp_path / "other" if one == tmp_path / "out" else one for one in arguments]
     with monkeypatch.context() as inner:

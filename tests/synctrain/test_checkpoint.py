@@ -103,11 +103,19 @@ def zero(path: Path) -> None:
     path.write_bytes(bytes(path.stat().st_size))
 
 
+def null(path: Path) -> None:
+    path.write_text("null", "utf-8")
+
+
+def nested(path: Path) -> None:
+    path.write_text("[" * 100_000, "utf-8")
+
+
 def another_step(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"2", b"3"))
 
 
-DAMAGES: list[Callable[[Path], Any]] = [cut, flip, empty, zero, Path.unlink, another_step]
+DAMAGES: list[Callable[[Path], Any]] = [cut, flip, empty, zero, Path.unlink, another_step, null, nested]
 
 
 @pytest.mark.parametrize("file", ["weights.safetensors", "optimizer.safetensors", "state.json"])

@@ -39,6 +39,18 @@ from synctrain.loop import steps_of
         ("encoder.flatten=1", "encoder.flatten = 1: input should be a valid boolean"),
         ("encoder.pooling=max", "encoder.pooling = 'max': input should be 'mean', 'cls' or 'pooler'"),
         ("negatives.rules=[1]", "negatives.rules.0 = 1: input should be a valid string"),
+        (
+            "encoder.dimension=100000000000",
+            "encoder.dimension = 100000000000: input should be less than or equal to 65536",
+        ),
+        (f"encoder.vocabulary=1{'0' * 20}", f"encoder.vocabulary = 1{'0' * 20}: input should be less than or equal to"),
+        (f"data.limit=1{'0' * 20}", f"data.limit = 1{'0' * 20}: input should be less than"),
+        (f"seed={'[' * 5000}", "--set seed: nested too deep"),
+        (f"seed={'[' * 250}{']' * 250}", "--set seed: nested too deep"),
+        (f"{'a.' * 5000}a=1", "settings are nested too deep"),
+        (f"seed={'1' * 5000}", "--set seed: Exceeds the limit"),
+        (f"seed=0x{'f' * 5000}", "--set seed: Exceeds the limit"),
+        ("data.train=in/\udcff.jsonl", r"--set 'data.train=in/\udcff.jsonl': is not UTF-8"),
         ("optim.rate=2020-01-01", "optim.rate = '2020-01-01': input should be a valid number"),
     ],
 )
@@ -141,6 +153,33 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     file.write_text("[optim]\nrat = 1\n", "utf-8")
     with pytest.raises(ConfigError, match=r"did you mean 'optim\.rate'"):
         load(files=[file])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('preset = ["sync"]', r"preset = \['sync'\]: it must be the name of one"),
+        ("[preset]\nsync = 1", r"preset = \{'sync': 1\}: it must be the name of one"),
+        ("preset = 3", "preset = 3: it must be the name of one"),
+        ("optim = 3", r"optim = 3: input should be a table, \[optim\]"),
+        ("[[optim]]\nrate = 0.1", r"optim = \[\{'rate': 0\.1\}\]: input should be a table, \[optim\]"),
+        ("seed = " + 5000 * "[", "nested too deep"),
+        ("seed = " + 250 * "[" + 250 * "]", "nested too deep"),
+        ("seed = " + 5000 * "1", "Exceeds the limit"),
+    ],
+)
+def test_a_file_with_what_no_setting_is(tmp_path: Path, content: str, message: str) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text(content + "\n", "utf-8")
+    with pytest.raises(ConfigError, match=rf"x\.toml: {message}") as caught:
+        load(files=[file], settings=["optim.rate=0.5"])
+    assert len(str(caught.value)) < 500
+
+
+def test_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "x.toml"
+    file.write_text("\ufeffseed = 3\n", "utf-8")
+    assert load(files=[file]).seed == 3
 
 
 def test_settings_are_frozen() -> None:

@@ -306,6 +306,19 @@ def test_a_run_keeps_its_settings(runs: Runs, tmp_path: Path, unbroken: Path) ->
     assert "config.json: " in error_of(resume(tmp_path / "run"))
 
 
+def test_settings_changed_by_hand_are_refused(tmp_path: Path, unbroken: Path) -> None:
+    out = shutil.copytree(unbroken, tmp_path / "run")
+    file, log = out / "config.json", (out / "log.jsonl").read_bytes()
+    changed = json.loads(file.read_text("utf-8"))
+    changed["optim"]["rate"] /= 2
+    file.write_text(json.dumps(changed), "utf-8")
+    assert error_of(resume(out)) == (
+        f"synctrain: {file}: differs from the settings that checkpoint step-{STEPS:08d} was made with; "
+        "a resumed run keeps its own"
+    )
+    assert (out / "log.jsonl").read_bytes() == log
+
+
 CHANGED = "the data has changed since the run began; bring it back, or begin in another --out"
 
 
@@ -363,6 +376,22 @@ def test_a_finished_run_resumed_is_measured_again(runs: Runs, tmp_path: Path, un
         assert json.loads((tmp_path / "run" / name).read_text("utf-8")) == json.loads(
             (unbroken / name).read_text("utf-8")
         )
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{}", '"x"', '{"held out": 1}', "cut", "[" * 100_000])
+def test_scores_from_before_that_are_damaged_are_measured_again(
+    runs: Runs, tmp_path: Path, unbroken: Path, content: str
+) -> None:
+    out = shutil.copytree(unbroken, tmp_path / "run")
+    whole = json.loads((out / "before.json").read_text("utf-8"))
+    if content == "cut":
+        changed = json.loads((out / "before.json").read_text("utf-8"))
+        changed["held out"]["measures"]["standard"]["mrr"] = None
+        content = json.dumps(changed)
+    (out / "before.json").write_text(content, "utf-8")
+    assert resume(out).exit_code == 0
+    assert json.loads((out / "before.json").read_text("utf-8")) == whole
+    same(runs, out, unbroken)
 
 
 # --- out of disk
@@ -641,6 +670,7 @@ def without_minilm(name: str) -> str:
     [
         ("data.test=/no/such/set", "/no/such/set: no such folder"),
         ("negatives.rules=['no-such-rule']", "no rule named 'no-such-rule'"),
+        ("optim.precision=fp16", "optim.precision = fp16: needs a GPU; bf16 does not"),
         ("negatives.soft=0", "negatives.soft = 0: "),
     ],
 )
@@ -650,6 +680,7 @@ def test_what_can_be_seen_before_the_pairs_are_read_is(
     def never(*_: object, **__: object) -> None:
         raise AssertionError
 
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "1")
     monkeypatch.setattr("synctrain.data.harvest", never)
     told = error_of(fit(runs, tmp_path / "run", "data.train=['stdlib', '/no/such.jsonl']"))
     assert told == "synctrain: /no/such.jsonl: No such file or directory"
@@ -657,6 +688,7 @@ def test_what_can_be_seen_before_the_pairs_are_read_is(
     for source in (runs.pairs, "stdlib"):
         told = error_of(fit(runs, tmp_path / "run", f"data.train={source}", setting))
         assert told.startswith(f"synctrain: {message}")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_model_is_loaded_before_mutants_are_made(
@@ -689,8 +721,9 @@ def test_mutants_that_no_process_makes_are_one_clear_error(
 
 def test_a_checkpoint_of_another_model_is_refused(runs: Runs, tmp_path: Path, bert_folder: Path) -> None:
     runs.fit(tmp_path)
+    other = runs.parts(runs.config(f"encoder.name={bert_folder}"))
     with pytest.raises(CheckpointError, match="its weights are another model's"):
-        runs.fit(tmp_path, f"encoder.name={bert_folder}", resume=True)
+        loop.fit(other, runs.config(), tmp_path, resume=True, quiet=True)
 
 
 def test_sets_hold_what_was_left_out(runs: Runs) -> None:

@@ -307,7 +307,7 @@ def run(
         key = {"recipe": plainly(one.about), "protocol": asked, "pairs": one.pairs}
         for seed in protocol.seeds if one.seeds else protocol.seeds[:1]:
             folder = out / one.name / f"seed-{seed}" if one.seeds else out / one.name
-            known = _read(folder / MEASURES, key)
+            known = _read(folder / MEASURES, key, protocol, beside)
             if known is None:
                 if not go_on():
                     say(f"left for another time: {one.name}, seed {seed}")
@@ -479,17 +479,36 @@ def _record(one: Run) -> dict[str, Any]:
     return {"results": [asdict(row) for row in one.results.rows], "among": plainly(one.among)}
 
 
-def _read(file: Path, expected: Mapping[str, Any]) -> Run | None:
+def _read(
+    file: Path, expected: Mapping[str, Any], protocol: Protocol, beside: Mapping[str, Mapping[str, Any]]
+) -> Run | None:
     """Return the measures in a file, None where there is none."""
     try:
         found = json.loads(file.read_text("utf-8"))
         run = Run(Results.of(found["results"]), found["among"])
         found.setdefault("pairs", expected["pairs"])  # earlier versions did not write it
         other = [_OTHER[name] for name in expected if found[name] != expected[name]]
+        if not other:
+            _check_whole(run, protocol, beside)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise train.RunError(f"{file}: cannot be read: {error}; remove it to measure again") from None
     if other:
         raise train.RunError(f"{file}: was made with {' and '.join(other)}; choose another folder")
     return run
+
+
+def _check_whole(run: Run, protocol: Protocol, beside: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raise ``ValueError`` where measures lack a set, or the mutants of one."""
+    sets = [one.name for one in protocol.sets]
+    if [row.name for row in run.results.rows] != sets:
+        raise ValueError("its results are not those of all sets")
+    expected = {column: {name for name in sets if those.get(name)} for column, those in beside.items()}
+    found = {column: set(those) for column, those in run.among.items()}
+    if found != {column: names for column, names in expected.items() if names}:
+        raise ValueError("its mutant accuracies are not those of all sets")
+    for those in run.among.values():
+        for one in those.values():
+            if not all(isinstance(value, (int, float)) for value in (one["accuracy"], *one["rules"].values())):
+                raise TypeError("a mutant accuracy that is no number")

@@ -134,6 +134,8 @@ def check(config: Config) -> None:
     Raises ``ConfigError``, and ``ModelError`` as ``encoders.scratch_of`` does.
     """
     make_objective(config)
+    if config.optim.precision == "fp16" and encoders.best_device().type == "cpu":
+        raise ConfigError("optim.precision = fp16: needs a GPU; bf16 does not")
     has_hard = draws_mutants(config)
     make_curriculum(config, has_hard=has_hard)
     if has_hard:

@@ -96,7 +96,7 @@ def load(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
     for place in places:
         try:
             return _read(place)
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:  # noqa: PERF203 - there are two
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:  # noqa: PERF203 - there are two
             problems.append(f"{place}: cannot be read: {error}")
             warn(problems[-1])
     if problems:
@@ -106,6 +106,8 @@ def load(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
 
 def _read(place: Path) -> Checkpoint:
     state = json.loads((place / STATE).read_text("utf-8"))
+    if not isinstance(state, dict):
+        raise TypeError(f"{STATE} is not what was written")
     digests = state.pop("digests")
     for name in (WEIGHTS, MOMENTS, STATE):
         if digests[name] != (_seal(state) if name == STATE else _digest(place / name)):

@@ -19,11 +19,12 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+SHOWN = 200  # characters of a value in an error
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
-Whole: TypeAlias = Annotated[int, Field(ge=0)]
+Whole: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**64)]  # what torch takes
-Count: TypeAlias = Annotated[int, Field(ge=1)]
+Count: TypeAlias = Annotated[int, Field(ge=1, lt=2**63)]  # what numpy holds
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Part: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Size: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -64,16 +65,16 @@ class Encoder:
     its package is installed, else bow."""
     pooling: Literal["mean", "cls", "pooler"] | None = None
     form: Literal["plain", "unixcoder", "graphcodebert"] | None = None
-    max_length: Annotated[int, Field(ge=8)] | None = None
+    max_length: Annotated[int, Field(ge=8, le=1_000_000)] | None = None
     """Tokens of a text at most. None is what the model's folder says, else 128."""
     normalize: bool | None = None
     flatten: bool | None = None
     """Write white space as single blanks first, as the paper's code does. None is what the folder says, else not."""
     data_flow: Whole | None = None
     """Nodes of a text's data flow at most, in the form graphcodebert; 0 is without. None is the folder's, else 64."""
-    dimension: Count | None = None
+    dimension: Annotated[int, Field(ge=1, le=65_536)] | None = None
     """Of bow, cnn or rnn; None is 512 for bow, 128 for the others (as in the paper)."""
-    vocabulary: Count = 16_000
+    vocabulary: Annotated[int, Field(ge=1, le=10_000_000)] = 16_000
     """Of the tokenizer of bow, cnn or rnn, which is learnt from the training pairs."""
 
 
@@ -208,7 +209,7 @@ class Config:
     evaluation: Evaluation = field(default_factory=Evaluation)
 
 
-_ADAPTER = TypeAdapter(Config)
+_ADAPTER, _JSON = TypeAdapter(Config), TypeAdapter(object)
 
 
 def presets() -> dict[str, str]:
@@ -225,16 +226,17 @@ def load(preset: str | None = None, files: Iterable[Path] = (), settings: Iterab
 
     Raises ``ConfigError``: an unknown preset or setting (with the nearest known), a wrong type, a broken file.
     """
+    files = list(files)
     trees = [_read(file) for file in files]
-    named = [name for tree in trees if (name := tree.pop("preset", None)) is not None]
+    named = [name for tree in trees if (name := tree.pop("preset", None)) is not None]  # a text, as read
     tree: dict[str, Any] = {}
     for name in [preset] if preset is not None else named[-1:]:
         known = presets()
         if name not in known:
             raise ConfigError(f"no preset named {name!r}{near(str(name), known)}")
         _merge(tree, tomllib.loads(known[name]))
-    for other in trees:
-        _merge(tree, other)
+    for file, other in zip(files, trees, strict=True):
+        _merge(tree, other, file=file)
     for setting in settings:
         _merge(tree, _setting(setting))
     return of(tree)
@@ -242,9 +244,26 @@ def load(preset: str | None = None, files: Iterable[Path] = (), settings: Iterab
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        tree: dict[str, Any] = tomllib.loads(file.read_text("utf-8"))
+        tree = _parsed(file.read_text("utf-8-sig"), str(file))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{file}: {error}") from None
+    if not isinstance(tree.get("preset", ""), str):
+        raise ConfigError(f"{file}: preset = {_shown(tree['preset'])}: it must be the name of one")
+    return tree
+
+
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    """Return what a TOML text says. Raises ``TOMLDecodeError``, and ``ConfigError`` for what settings cannot hold."""
+    try:
+        tree: dict[str, Any] = tomllib.loads(text)
+        _JSON.validate_json(json.dumps(tree, default=str))  # it must go through JSON, to be read and to be written
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise ConfigError(f"{where}: nested too deep") from None
+    except ValueError as error:
+        reason = "nested too deep" if "recursion" in str(error) else str(error).partition(";")[0]
+        raise ConfigError(f"{where}: {reason}") from None
     return tree
 
 
@@ -254,6 +273,8 @@ def of(tree: Mapping[str, Any]) -> Config:
         return _ADAPTER.validate_json(json.dumps(tree, default=str))  # TOML has dates, which no setting is
     except ValidationError as error:
         raise ConfigError("; ".join(_explained(one) for one in error.errors(include_url=False))) from None
+    except RecursionError:
+        raise ConfigError("settings are nested too deep") from None
 
 
 def plain(config: Config) -> dict[str, Any]:
@@ -267,7 +288,11 @@ def _setting(text: str) -> dict[str, Any]:
     if not equals:
         raise ConfigError(f"--set {text}: write it as name=value")
     try:
-        content: Any = tomllib.loads(f"value = {value}")["value"]
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"--set {text!r}: is not UTF-8, in which settings are kept") from None
+    try:
+        content: Any = _parsed(f"value = {value}", f"--set {path}")["value"]
     except tomllib.TOMLDecodeError:
         content = value
     parts = path.strip().split(".")
@@ -287,8 +312,11 @@ def _hints(path: Iterable[str]) -> Any:
     return at
 
 
-def _merge(into: dict[str, Any], other: Mapping[str, Any]) -> None:
+def _merge(into: dict[str, Any], other: Mapping[str, Any], file: Path | None = None) -> None:
+    """Change a tree by another. Raises ``ConfigError``: a value stands where a table belongs, and would be lost."""
     for key, value in other.items():
+        if file is not None and is_dataclass(_hints([key])) and not isinstance(value, dict):
+            raise ConfigError(f"{file}: {key} = {_shown(value)}: input should be a table, [{key}]")
         if isinstance(value, dict) and isinstance(into.get(key), dict):
             _merge(into[key], value)
         else:
@@ -304,7 +332,15 @@ def _explained(error: Any) -> str:
         for part in path[:-1]:
             at = get_type_hints(at)[part]
         return f"no setting named {name!r}{near(path[-1], [one.name for one in fields(at)], path[:-1])}"
-    return f"{name} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+    if error["type"] == "json_invalid":  # its input is all settings
+        return f"settings that JSON cannot hold: {error['msg']}"
+    return f"{name} = {_shown(error['input'])}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+def _shown(value: Any) -> str:
+    """Return how a value is written in an error, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def near(name: str, known: Iterable[str], inside: Iterable[str] = ()) -> str:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from synctrain import checkpoint
 from synctrain.blend import blended, weights_of
-from synctrain.config import Config, plain
+from synctrain.config import Config, of, plain
 from synctrain.draw import Drawn, draw
 from synctrain.encoders import mark
 from synctrain.log import Log
@@ -101,6 +101,11 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                 was = ", ".join(f"{number} {name}" for name, number in found.state["run"].items())
                 now = ", ".join(f"{number} {name}" for name, number in run.items())
                 raise TrainingError(f"{out}: was begun with {was}, and has {now} now; it cannot go on")
+            if of(found.state.get("config", plain(config))) != config:  # of: an earlier version had fewer settings
+                raise TrainingError(
+                    f"{out / 'config.json'}: differs from the settings that checkpoint step-{found.step:08d} was made "
+                    f"with; a resumed run keeps its own"
+                )
             checkpoint.restore(found, encoder, optimizer.optimizer)
             curriculum.load_state_dict(found.state["curriculum"])
             first, best, best_step = found.step, tuple(found.state["best"]), found.state["best_step"]

@@ -65,7 +65,8 @@ def train(
     before: dict[str, Any] = {}
     parts.encoder.to(state.device)
     if main and measured:
-        before = _before(out, lambda: evaluate(parts.embed, measured, similarity).record())
+        names = [one.name for one in measured]
+        before = _before(out, names, lambda: evaluate(parts.embed, measured, similarity).record())
     state.wait_for_everyone()
     with checkpoint.alone(out) if main else nullcontext():
         ended = fit(parts, config, out, resume=resume, quiet=quiet)
@@ -187,13 +188,15 @@ def settings_of(out: Path) -> Config:
         raise RunError(f"{out / SETTINGS}: {error}") from None
 
 
-def _before(out: Path, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return what the model scored before training, measured once a run."""
+def _before(out: Path, names: list[str], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what the model scored before training on the sets of these names, measured once a run."""
     file = out / BEFORE
     if file.is_file():
         try:
-            return json.loads(file.read_text("utf-8"))  # type: ignore[no-any-return]
-        except ValueError:
+            known: dict[str, Any] = json.loads(file.read_text("utf-8"))
+            if list(known) == [row.name for row in Results.of(known.values()).rows] == names:
+                return known
+        except (ValueError, AttributeError, TypeError, RecursionError):
             pass  # damaged; the model is still as it was before training, until the loop puts its weights back
     found = measure()
     report.write_json(file, found)

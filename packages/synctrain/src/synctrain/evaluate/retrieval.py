@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from synctrain.evaluate.metrics import CONVENTIONS, Convention, per_query, summary
+from synctrain.evaluate.metrics import CONVENTIONS, NAMES, Convention, per_query, summary
 from synctrain.evaluate.ranking import Scores, Vectors, rank
 from synctrain.types import DataError, Embed, Kind, RetrievalSet, Similarity
 
@@ -49,7 +49,21 @@ class Results:
     @classmethod
     def of(cls, rows: Iterable[Mapping[str, Any]]) -> Results:
         """Return results out of the records of their rows. Raises ``TypeError`` for what is no row."""
-        return cls(tuple(Row(**row) for row in rows))
+        return cls(tuple(_row(row) for row in rows))
+
+
+def _row(record: Mapping[str, Any]) -> Row:
+    """Return the row of a record. Raises ``TypeError`` for what is none, or lacks a measure."""
+    row = Row(**record)
+    named: list[Any] = [row.measures, row.reciprocal_ranks]
+    if isinstance(row.measures, Mapping):
+        named += [row.measures.get(convention) for convention in CONVENTIONS]
+    if not (isinstance(row.name, str) and all(isinstance(one, Mapping) for one in named)):
+        raise TypeError("a row without its measures")
+    values = [row.measures[convention].get(name) for convention in CONVENTIONS for name in NAMES[convention]]
+    if not all(isinstance(value, (int, float)) for value in (*values, *row.reciprocal_ranks.values())):
+        raise TypeError(f"{row.name}: a measure that is no number")
+    return row
 
 
 class Once:
