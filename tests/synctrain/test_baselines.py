@@ -276,9 +276,9 @@ def test_measures_of_a_wrong_shape_are_damaged(arguments: list[Any], tmp_path: P
     file = tmp_path / "out" / "soft" / "seed-1" / "measures.json"
     whole = file.read_text("utf-8")
     column = next(iter(json.loads(whole)["among"]))
-    damages: list[Any] = [{"among": one} for one in (None, [], "x", {}, {column: 1}, {column: {}})]
-    damages += [{"results": one} for one in (None, [], "x", [1], json.loads(whole)["results"] * 2)]
-    for damage in damages:
+    among: list[Any] = [None, [], "x", {}, {column: 1}, {column: {}}]
+    results: list[Any] = [None, [], "x", [1], json.loads(whole)["results"] * 2]
+    for damage in [*({"among": one} for one in among), *({"results": one} for one in results)]:
         file.write_text(json.dumps({**json.loads(whole), **damage}), "utf-8")
         told = cli(*arguments)
         assert told.exit_code == 2, damage

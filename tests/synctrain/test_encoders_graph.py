@@ -437,9 +437,11 @@ def test_a_run_trains_and_resumes(runs: Runs, roberta_folder: Path, tmp_path: Pa
         f"encoder.name={roberta_folder}", "encoder.form=graphcodebert", "encoder.data_flow=12", "curriculum.kind=fixed",
         "curriculum.soft=0.5", "curriculum.warmup=0", "optim.rate=0.001", "optim.by_length=true", "evaluation.every=3",
     ]  # fmt: skip
-    whole = runs.fit(tmp_path / "whole", *chosen, "optim.steps=3")
-    runs.fit(tmp_path / "halves", *chosen, "optim.steps=2")
-    halves = runs.fit(tmp_path / "halves", *chosen, "optim.steps=3", resume=True)
+    chosen += ["optim.steps=3", "evaluation.checkpoint=2"]
+    whole = runs.fit(tmp_path / "whole", *chosen)
+    runs.fit(tmp_path / "halves", *chosen)
+    shutil.rmtree(tmp_path / "halves" / "checkpoints" / "step-00000003")
+    halves = runs.fit(tmp_path / "halves", *chosen, resume=True)
     steps = [[one for one in lines if one["event"] == "step"] for lines in (whole, halves)]
     assert [one["loss"] for one in steps[0]] == [one["loss"] for one in steps[1]]
     assert len(steps[0]) == 3
