@@ -249,7 +249,7 @@ def _decode(data: bytes) -> tuple[str, str]:
 def _gate(text: str) -> tuple[int, str] | None:
     """Raise ``ParseError`` for a text that Python does not parse.
 
-    That takes half as long as to compile it. Where the compiler has to be asked all the same, its answer is returned.
+    That takes less than to compile it. Where the compiler has to be asked all the same, its answer is returned.
     """
     try:
         with warnings.catch_warnings():
@@ -393,7 +393,7 @@ class collector_off:  # noqa: N801 - used as a function; a class costs a snippet
 class _ValidationOff:
     """Keep libcst from validating each node as it is made: a seventh of the parse.
 
-    The validation is for people who build trees by hand. Here Python has compiled the text already, and what libcst
+    The validation is for people who build trees by hand. Here Python has parsed the text already, and what libcst
     prints is compared with it. Other threads that make nodes meanwhile go without the validation too.
     """
 

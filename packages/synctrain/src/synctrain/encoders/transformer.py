@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args
 
@@ -30,7 +30,6 @@ DATA_FLOW = 64  # nodes of a text, as published
 AGREE = 1e-4  # packed and padded vectors of a probe may differ by this part of their length
 OWN = "synctrain.json"  # in a saved folder: what no file of transformers or sentence-transformers holds
 MODULES = ("Transformer", "Pooling", "Normalize")  # of sentence-transformers, that are understood
-ABOUT = ("pooling", "form", "max_length", "normalize", "flatten", "data_flow")
 PROBE = (11, 4, 3)  # tokens of the texts that packing is tried out with, beside one as long as texts may be
 PROBED = 512 - sum(PROBE)  # tokens of that one at most, which takes a while as it is; all of them share a row then
 WINDOWS = (
@@ -49,7 +48,10 @@ class _Said:
     max_length: PositiveInt
     normalize: bool
     flatten: bool
-    data_flow: NonNegativeInt
+    data_flow: NonNegativeInt = DATA_FLOW  # earlier versions did not write it
+
+
+ABOUT = tuple(field.name for field in fields(_Said))
 
 
 class ModelError(ValueError):
@@ -313,8 +315,7 @@ def _about(folder: Path, pooling: Pooling | None) -> dict[str, Any]:
     try:
         if (folder / OWN).is_file():
             own = json.loads((folder / OWN).read_text("utf-8"))
-            said = {"data_flow": DATA_FLOW, **{name: own[name] for name in ABOUT if name in own or name != "data_flow"}}
-            return asdict(_Said(**said))
+            return asdict(_Said(**{name: own[name] for name in ABOUT if name in own or name != "data_flow"}))
         if not (folder / "modules.json").is_file():
             return {}
         found = _modules(folder)
