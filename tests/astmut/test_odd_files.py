@@ -578,3 +578,24 @@ def test_sites_are_found_without_compiling(tmp_path: Path, monkeypatch: pytest.M
         run = CliRunner().invoke(commands, ["mutate", str(tmp_path), "--rule", "divide-by-zero", "--mode", mode])
         assert run.stderr.splitlines()[0].endswith("a.py: nested too deeply for Python's own compiler")
         assert run.exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["x = a / b\n", b"x = a / b\n"])
+def test_what_is_compiled_is_not_parsed_before(
+    text: str | bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("astmut.source._gate", asked.append)
+    assert len(list(astmut.mutate(text, rules="divide-by-zero"))) == 1
+    (tmp_path / "a.py").write_text("x = a / b\n")
+    assert CliRunner().invoke(commands, ["mutate", str(tmp_path), "--rule", "divide-by-zero"]).exit_code == 0
+    assert asked == []
+    assert list(astmut.mutate("x = a + b\n", rules="divide-by-zero")) == []  # what has no sites is not compiled
+    assert asked == ["x = a + b\n"]
+
+
+@pytest.mark.parametrize("text", ["x = 1\n", "return 1\n", "from __future__ import annotations\n"])
+def test_a_program_says_the_same_whenever_it_is_compiled(text: str) -> None:
+    now, later = astmut.Program(text, compiled=True), astmut.Program(text)
+    assert (now.defect, now.flags) == (later.defect, later.flags)
+    assert bool(now.defect) == text.startswith("return")

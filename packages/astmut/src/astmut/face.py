@@ -124,10 +124,17 @@ def _found(
     For a ``check`` of mutants the text is compiled as well: now, so that what is wrong with it is said at once, and
     before libcst has parsed it, since the two together would take more memory.
     """
-    program = text if isinstance(text, Program) else Program(text)
     lines = list(lines)
-    parsed = isinstance(program, Source)
-    if not parsed and function is None and not lines and not may_apply(chosen, program.text.value):
+    look = function is None and not lines  # a function that is asked for is looked for in the tree
+
+    def may_have_sites(value: str) -> bool:
+        return not look or may_apply(chosen, value)
+
+    if isinstance(text, Program):
+        program = text
+    else:
+        program = Program(text, compiled=check and (not isinstance(text, str) or may_have_sites(text)))
+    if not isinstance(program, Source) and not may_have_sites(program.text.value):
         return None, Found([], [], [])
     if check:
         _ = program.defect

@@ -245,6 +245,7 @@ def configured(rules: Iterable[Rule], options: Mapping[str, Mapping[str, Any]]) 
     return tuple(rule.with_options(**options[rule.name]) if rule.name in options else rule for rule in rules)
 
 
+@lru_cache(maxsize=1)  # it is asked twice of a text whose mutants are checked
 def may_apply(rules: tuple[Rule, ...], text: str) -> bool:
     """Say whether one of ``rules`` may have a site in a text that Python parses, by a look at its tokens alone."""
     look = _first_look(rules)

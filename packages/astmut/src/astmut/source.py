@@ -79,13 +79,16 @@ class Program:
     Raises ``ParseError`` for everything that is wrong with the text, but what ``defect`` says.
     """
 
-    def __init__(self, text: str | bytes, path: str | None = None) -> None:
-        """Decode ``text`` and let Python parse it."""
+    def __init__(self, text: str | bytes, path: str | None = None, *, compiled: bool = False) -> None:
+        """Decode ``text`` and let Python parse it.
+
+        ``compiled`` has it compiled instead, for ``defect`` and ``flags``: that takes less than to do so later.
+        """
         self.path = path
         try:
             self.coding, value = ("utf-8", text) if isinstance(text, str) else _decode(text)
             self.text = Text(value)
-            self._compiled = _gate(value)
+            self._compiled = _compiled(value) if compiled else _gate(value)
         except ParseError as error:
             error.path = path
             raise

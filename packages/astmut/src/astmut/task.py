@@ -111,7 +111,7 @@ class Mutating:
 
     def __call__(self, item: Item) -> Iterator[Row]:
         """Yield the results for one file."""
-        data, source = yield from _opened(item)
+        data, source = yield from _opened(item, compiled=True)
         if source is None:
             return
         stats = Stats()
@@ -197,11 +197,14 @@ class Listing:
                 yield Printed(formats.site_line(site, item.path))
 
 
-def _opened(item: Item) -> Generator[Row, None, tuple[bytes, Program | None]]:
-    """Return the bytes of a file and its program, None where they cannot be had, which is said."""
+def _opened(item: Item, *, compiled: bool = False) -> Generator[Row, None, tuple[bytes, Program | None]]:
+    """Return the bytes of a file and its program, None where they cannot be had, which is said.
+
+    ``compiled`` says that it will be asked for its defect: then to compile it at once takes less.
+    """
     try:
         data = Path(item.path).read_bytes() if item.data is None else item.data
-        return data, Program(data)
+        return data, Program(data, compiled=compiled)
     except OSError as error:
         yield Failed(f"{formats.quoted(item.path)}: {error.strerror or error}")
     except ParseError as error:
