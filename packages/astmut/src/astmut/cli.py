@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 GROUPS = "sync, disco, natural, extra"
 MODES = ("each", "together", "sample")
 LIBRARIES = ("in-scope", "paper")
+_SUBSTITUTE = "substitute-library-function"
 
 _LINES = re.compile(r"(\d+)(?:-(\d+))?")
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -291,17 +292,20 @@ class Run:
         self.without_function: list[str] = []
         self.selection = selection
         chosen = tuple(rule.name for rule in _chosen(selection.rules, selection.groups))
-        self.where = Where(chosen, (), selection.lines, selection.function, self._options())
+        self.where = Where(chosen, (), selection.lines, selection.function, self._options(chosen))
         self.items = self._items()
 
-    def _options(self) -> dict[str, dict[str, Any]]:
+    def _options(self, chosen: tuple[str, ...]) -> dict[str, dict[str, Any]]:
         """Return the options of rules. A broken index ends the command before any file is read."""
         selection = self.selection
         given = {"library": selection.library, "alternatives": selection.alternatives, "index": selection.index_file}
-        options = {name: value for name, value in given.items() if value is not None}
+        options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if options and _SUBSTITUTE not in chosen:
+            raise click.UsageError(f"--{next(iter(options))} is for {_SUBSTITUTE}, which is not among the chosen rules")
         if selection.index_file is not None:
-            cli_index.index_of(selection.index_file)
-        return {"substitute-library-function": options} if options else {}
+            options["index"] = cli_index.at_hand(selection.index_file)
+            cli_index.index_of(options["index"])
+        return {_SUBSTITUTE: options} if options else {}
 
     def complain(self, message: str) -> None:
         """Report an error that costs one file only."""
