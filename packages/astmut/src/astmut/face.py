@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, SupportsIndex
 
 import astmut.rules
 from astmut import engine
@@ -84,7 +85,7 @@ def mutate(
         UnknownRuleError, UnknownFunctionError, UnknownOptionError: there is nothing of that name; the message suggests
             what there is.
         ValueError: an unknown mode, a negative count, or an option's value that its rule refuses.
-        TypeError: ``text`` is no text, ``lines`` are no pairs, or ``count`` is no whole number.
+        TypeError: an argument is nothing of its kind: ``text`` no text, ``lines`` no pairs, ``count`` no whole number.
         RuleError: a rule, of your own perhaps, gave what is no change of the text.
     """
     if mode not in MODES:
@@ -93,6 +94,10 @@ def mutate(
         raise TypeError(f"count must be a whole number, not {count!r}")
     if count is not None and count < 0:
         raise ValueError(f"count is {count}; there are no fewer than 0 mutants")
+    if mode == "sample" and not isinstance(seed, SupportsIndex):
+        raise TypeError(f"seed must be a whole number, not {seed!r}")
+    if not isinstance(stats, Stats | None):
+        raise TypeError(f"stats must be an astmut.Stats, not {stats!r}")
     chosen = configured(choose(rules, groups), options)
     source, found = _found(text, chosen, lines, function, together=mode == "together", check=check)
     stats = Stats() if stats is None else stats
@@ -107,7 +112,7 @@ def mutate(
         mutants = engine.sample(
             source, chosen, found, stats, seed=seed, count=10 if count is None else count, check=check
         )
-    return islice(_reprinted(mutants) if unparse else mutants, count)
+    return islice(_reprinted(mutants) if unparse else mutants, None if count is None else min(count, sys.maxsize))
 
 
 def _found(
@@ -125,6 +130,8 @@ def _found(
     before libcst has parsed it, since the two together would take more memory.
     """
     program = text if isinstance(text, Program) else Program(text)
+    if not isinstance(lines, Iterable):
+        raise TypeError(f"lines are pairs of first and last line, such as [(1, 2)], not {lines!r}")
     lines = list(lines)
     parsed = isinstance(program, Source)
     if not parsed and function is None and not lines and not may_apply(chosen, program.text.value):

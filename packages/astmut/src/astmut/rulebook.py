@@ -94,13 +94,18 @@ class Rule:
     def with_options(self, **options: Any) -> Rule:
         """Return the rule with some options set; the same object for the same options.
 
-        Raises ``UnknownOptionError`` for one that it does not take.
+        Raises ``UnknownOptionError`` for one that it does not take, and ``TypeError`` for a value without a hash.
         """
         known = self.options
         for name in options:
             if name not in known:
                 raise UnknownOptionError(_unknown(f"option of {self.name}", name, known))
-        return _with_options(self, tuple(sorted(options.items()))) if options else self
+        chosen = tuple(sorted(options.items()))
+        try:
+            hash(chosen)
+        except TypeError as error:
+            raise TypeError(f"values for options of {self.name} must have a hash, as tuples have: {error}") from None
+        return _with_options(self, chosen) if options else self
 
     @property
     def summary(self) -> str:
@@ -212,17 +217,17 @@ def load_plugins() -> None:
 def choose(names: Iterable[str | Rule] | str | None = None, groups: Iterable[str] | str = ()) -> tuple[Rule, ...]:
     """Return the rules of these names and groups, sorted by name; all rules where none is given.
 
-    Raises ``UnknownRuleError`` for a name or group that does not exist.
+    Raises ``UnknownRuleError`` for a name or group that does not exist, ``TypeError`` for what is no name.
     """
-    names = [names] if isinstance(names, str) else names
-    groups = [groups] if isinstance(groups, str) else list(groups)
+    groups = _listed(groups, str, "groups are names, such as ['sync']")
     if names is None and not groups:
         return tuple(RULES[name] for name in sorted(RULES))
     chosen: dict[str, Rule] = {}
-    for each in names or ():
+    names = () if names is None else names
+    for each in _listed(names, (str, Rule), "rules are names or rules, such as ['if-to-body']"):
         found = each if isinstance(each, Rule) else RULES.get(each)
         if found is None:
-            raise UnknownRuleError(_unknown("rule", str(each), RULES))
+            raise UnknownRuleError(_unknown("rule", each, RULES))
         chosen[found.name] = found
     for group in groups:
         known = {group for each in RULES.values() for group in each.groups}
@@ -232,17 +237,43 @@ def choose(names: Iterable[str | Rule] | str | None = None, groups: Iterable[str
     return tuple(chosen[name] for name in sorted(chosen))
 
 
+def _listed(values: Any, kinds: Any, rule: str) -> list[Any]:
+    """Return the items of an argument, of which a text is one; ``rule`` says how it is to be."""
+    if isinstance(values, str):
+        return [values]
+    if not isinstance(values, Iterable) or isinstance(values, bytes):
+        raise TypeError(f"{rule}, not {values!r}")
+    items = list(values)
+    for item in items:
+        if not isinstance(item, kinds):
+            raise TypeError(f"{rule}, not {item!r}")
+    return items
+
+
 def configured(rules: Iterable[Rule], options: Mapping[str, Mapping[str, Any]]) -> tuple[Rule, ...]:
     """Return rules with the options that are given for them by name; options of other rules have no effect.
 
-    Raises ``UnknownRuleError`` for the name of no rule, and ``UnknownOptionError``.
+    Raises ``UnknownRuleError`` for the name of no rule, ``UnknownOptionError``, and ``TypeError``.
     """
     rules = tuple(rules)
     names = {rule.name for rule in rules}
-    for name in options:
+    for name, values in _items(options):
+        if not isinstance(name, str) or any(not isinstance(option, str) for option, _ in _items(values)):
+            raise TypeError(_OPTIONS.format(options))
         if name not in names and name not in RULES:
             raise UnknownRuleError(_unknown("rule", name, RULES))
     return tuple(rule.with_options(**options[rule.name]) if rule.name in options else rule for rule in rules)
+
+
+_OPTIONS = (
+    "options are given by rule and name, such as {{'substitute-library-function': {{'library': 'paper'}}}}, not {!r}"
+)
+
+
+def _items(options: Any) -> Iterable[tuple[Any, Any]]:
+    if not isinstance(options, Mapping):
+        raise TypeError(_OPTIONS.format(options))
+    return options.items()
 
 
 def may_apply(rules: tuple[Rule, ...], text: str) -> bool:
