@@ -115,7 +115,7 @@ CALL = "import json\njson.dumps(1)\n"
         ({"groups": None}, "groups are names, such as ['sync'], not None"),
         ({"groups": [3]}, "groups are names, such as ['sync'], not 3"),
         ({"rules": 3}, "rules are names or rules, such as ['if-to-body'], not 3"),
-        ({"rules": b"if-to-body"}, "rules are names or rules, such as ['if-to-body'], not b'if-to-body'"),
+        ({"rules": b"if-to-body"}, "rules are names or rules, such as ['if-to-body'], not 105"),
         ({"rules": ["if-to-body", None]}, "rules are names or rules, such as ['if-to-body'], not None"),
         ({"function": 3}, "function is a qualified name, such as 'Class.method', not 3"),
         ({"options": 3}, "options are given by rule and name, such as {"),

@@ -96,7 +96,7 @@ def mutate(
         raise ValueError(f"count is {count}; there are no fewer than 0 mutants")
     if mode == "sample" and not isinstance(seed, SupportsIndex):
         raise TypeError(f"seed must be a whole number, not {seed!r}")
-    if not isinstance(stats, Stats | None):
+    if stats is not None and not isinstance(stats, Stats):
         raise TypeError(f"stats must be an astmut.Stats, not {stats!r}")
     chosen = configured(choose(rules, groups), options)
     source, found = _found(text, chosen, lines, function, together=mode == "together", check=check)
@@ -130,9 +130,10 @@ def _found(
     before libcst has parsed it, since the two together would take more memory.
     """
     program = text if isinstance(text, Program) else Program(text)
-    if not isinstance(lines, Iterable):
-        raise TypeError(f"lines are pairs of first and last line, such as [(1, 2)], not {lines!r}")
-    lines = list(lines)
+    try:
+        lines = list(lines)
+    except TypeError:
+        raise TypeError(f"lines are pairs of first and last line, such as [(1, 2)], not {lines!r}") from None
     parsed = isinstance(program, Source)
     if not parsed and function is None and not lines and not may_apply(chosen, program.text.value):
         return None, Found([], [], [])

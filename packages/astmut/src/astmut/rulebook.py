@@ -47,6 +47,13 @@ ANNOTATION, PATTERN, FSTRING = "annotation", "pattern", "f-string"
 GROUP_NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
+_RULES = "rules are names or rules, such as ['if-to-body'], not {!r}"
+_GROUPS = "groups are names, such as ['sync'], not {!r}"
+_OPTIONS = (
+    "options are given by rule and name, such as {{'substitute-library-function': {{'library': 'paper'}}}}, not {!r}"
+)
+
+
 class Example(NamedTuple):
     """A line or block of a rule's docstring: source before, and every mutant of it in order."""
 
@@ -219,35 +226,34 @@ def choose(names: Iterable[str | Rule] | str | None = None, groups: Iterable[str
 
     Raises ``UnknownRuleError`` for a name or group that does not exist, ``TypeError`` for what is no name.
     """
-    groups = _listed(groups, str, "groups are names, such as ['sync']")
+    names = [names] if isinstance(names, str) else names
+    groups = [groups] if isinstance(groups, str) else _listed(groups, _GROUPS)
     if names is None and not groups:
         return tuple(RULES[name] for name in sorted(RULES))
     chosen: dict[str, Rule] = {}
-    names = () if names is None else names
-    for each in _listed(names, (str, Rule), "rules are names or rules, such as ['if-to-body']"):
-        found = each if isinstance(each, Rule) else RULES.get(each)
+    for each in () if names is None else _listed(names, _RULES):
+        found = each if isinstance(each, Rule) else RULES.get(each) if isinstance(each, str) else None
         if found is None:
+            if not isinstance(each, str):
+                raise TypeError(_RULES.format(each))
             raise UnknownRuleError(_unknown("rule", each, RULES))
         chosen[found.name] = found
     for group in groups:
         known = {group for each in RULES.values() for group in each.groups}
+        if not isinstance(group, str):
+            raise TypeError(_GROUPS.format(group))
         if group not in known:
             raise UnknownRuleError(_unknown("group", group, known))
         chosen.update((each.name, each) for each in RULES.values() if group in each.groups)
     return tuple(chosen[name] for name in sorted(chosen))
 
 
-def _listed(values: Any, kinds: Any, rule: str) -> list[Any]:
-    """Return the items of an argument, of which a text is one; ``rule`` says how it is to be."""
-    if isinstance(values, str):
-        return [values]
-    if not isinstance(values, Iterable) or isinstance(values, bytes):
-        raise TypeError(f"{rule}, not {values!r}")
-    items = list(values)
-    for item in items:
-        if not isinstance(item, kinds):
-            raise TypeError(f"{rule}, not {item!r}")
-    return items
+def _listed(values: Any, fault: str) -> list[Any]:
+    """Return the items of an argument; ``fault`` says how it should be."""
+    try:
+        return list(values)
+    except TypeError:
+        raise TypeError(fault.format(values)) from None
 
 
 def configured(rules: Iterable[Rule], options: Mapping[str, Mapping[str, Any]]) -> tuple[Rule, ...]:
@@ -257,23 +263,18 @@ def configured(rules: Iterable[Rule], options: Mapping[str, Mapping[str, Any]]) 
     """
     rules = tuple(rules)
     names = {rule.name for rule in rules}
-    for name, values in _items(options):
-        if not isinstance(name, str) or any(not isinstance(option, str) for option, _ in _items(values)):
+    if type(options) is not dict and not isinstance(options, Mapping):
+        raise TypeError(_OPTIONS.format(options))
+    for name, values in options.items():
+        if (
+            not isinstance(name, str)
+            or not isinstance(values, Mapping)
+            or not all(isinstance(one, str) for one in values)
+        ):
             raise TypeError(_OPTIONS.format(options))
         if name not in names and name not in RULES:
             raise UnknownRuleError(_unknown("rule", name, RULES))
     return tuple(rule.with_options(**options[rule.name]) if rule.name in options else rule for rule in rules)
-
-
-_OPTIONS = (
-    "options are given by rule and name, such as {{'substitute-library-function': {{'library': 'paper'}}}}, not {!r}"
-)
-
-
-def _items(options: Any) -> Iterable[tuple[Any, Any]]:
-    if not isinstance(options, Mapping):
-        raise TypeError(_OPTIONS.format(options))
-    return options.items()
 
 
 def may_apply(rules: tuple[Rule, ...], text: str) -> bool:
