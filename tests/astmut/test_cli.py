@@ -126,6 +126,7 @@ def test_the_choices_in_the_help_are_those_there_are() -> None:
         (("a.py", "b.py", "--in-place", "--id", "0" * 16), "exactly one file, here are 2"),
         (("a.py", "--in-place", "--output", "x", "--id", "0" * 16), "exclude each other"),
         (("a.py", "--output", "x", "--format", "diff"), "--format is for what is printed"),
+        (("a.py", "--output", ""), "--output needs the name of a folder"),
         (("a.py", "--with-text"), "--with-text is for"),
         (("a.py", "--max", "5", "--seed", "0"), "--seed is for --mode sample"),
         (("-", "--diff-base", "HEAD"), "--diff-base needs files"),
@@ -389,6 +390,14 @@ def test_stdin_stands_where_it_is_named(shop: Path) -> None:
     assert [row["path"] for row in rows(done.stdout)] == [str(shop), str(shop), "<stdin>"]
 
 
+def test_a_file_may_have_the_name_of_standard_input(here: Path) -> None:
+    (here / "-").write_text("y = True\n", "utf-8")
+    done = call("sites", "./-", "-", "--rule", "flip-booleans", stdin="x = not True\n")
+    assert done.stdout == "./-:1:5: flip-booleans  True -> False\n<stdin>:1:9: flip-booleans  True -> False\n"
+    assert call("mutate", "./-", "--output", "out").exit_code == 0
+    assert len(list((here / "out" / "-").iterdir())) == 1
+
+
 @UNIX
 @pytest.mark.skipif(os.name != "nt" and os.geteuid() == 0, reason="root may read everything")
 def test_unreadable_files_and_folders_are_errors(shop: Path) -> None:
@@ -576,6 +585,30 @@ def test_settings_of_git_change_nothing(repository: Path, monkeypatch: pytest.Mo
     (repository / ".git" / "info" / "attributes").write_text("*.py -diff\n", "utf-8")
     monkeypatch.setenv("GIT_DIFF_OPTS", "-u5")
     assert places(".", "--diff-base", "HEAD") == expected
+
+
+def test_a_hook_in_a_linked_worktree_sees_the_lines_that_changed(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked = tmp_path_factory.mktemp("linked") / "tree"
+    git(repository, "worktree", "add", "-q", str(linked))
+    (linked / "sub" / "ü b.py").write_bytes(b"x = True\ny = not True\nz = True\n")
+    (linked / "a.py").write_bytes(b"x = True\ny = True\nz = not True\n")
+    monkeypatch.chdir(linked)
+    expected = ["a.py:3", "sub/ü b.py:2"]
+    assert places(".", "--diff-base", "HEAD") == expected
+    monkeypatch.setenv("GIT_DIR", str(repository / ".git" / "worktrees" / "tree"))  # as git does for its hooks
+    monkeypatch.setenv("GIT_INDEX_FILE", str(repository / ".git" / "worktrees" / "tree" / "index"))
+    assert places(".", "--diff-base", "HEAD") == expected
+    assert places(repository, "--diff-base", "HEAD", "--lines", "1-2") == [
+        f"{repository}/{place}" for place in ("a.py:2", "new.py:1", "new.py:2")
+    ]
+
+
+def test_what_git_takes_for_all_but_a_revision_is_none(repository: Path) -> None:
+    done = call("mutate", repository, "--diff-base", "^HEAD")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.endswith("'^HEAD' is no single revision\n")
 
 
 def test_no_such_revision(repository: Path) -> None:

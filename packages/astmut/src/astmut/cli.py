@@ -201,6 +201,8 @@ def _refuse_nonsense(
     paths: tuple[str, ...], *, form: str | None, with_text: bool, in_place: bool, output: str | None, wanted: str | None
 ) -> None:
     """Refuse options where one would cancel another."""
+    if output is not None and not output:  # an empty variable of a shell must not mean the current folder
+        raise click.UsageError("--output needs the name of a folder")
     if in_place and output is not None:
         raise click.UsageError("--in-place and --output exclude each other")
     if (in_place or output is not None) and form is not None:
