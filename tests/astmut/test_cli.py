@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -650,7 +651,8 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
 
 
 @UNIX
-def test_interrupting_ends_quietly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("again", [(), (0.001,) * 3, (0.01,) * 3, (0.02,) * 3], ids=str)
+def test_interrupting_ends_quietly(tmp_path: Path, again: tuple[float, ...]) -> None:
     (tmp_path / "a.py").write_text(SHOP * 200, "utf-8")
     (tmp_path / "b.py").write_text(SHOP * 201, "utf-8")
     command = [*ASTMUT, "mutate", str(tmp_path), "--jobs", "2"]
@@ -659,6 +661,10 @@ def test_interrupting_ends_quietly(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdout.readline()
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
+        for pause in again:  # some press Ctrl-C until the prompt is back
+            time.sleep(pause)
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGINT)
         assert process.wait(10) == 130  # though nobody reads what is left in the pipe
         assert process.stderr.read().strip() == b""
 

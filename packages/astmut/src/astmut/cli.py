@@ -454,7 +454,8 @@ def main() -> None:
     warnings.showwarning = _warn  # type: ignore[assignment] # it is told more than users want to know
     try:
         status = commands.main(prog_name="astmut", standalone_mode=False)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough; Python's own end would complain of another
         terminal.abandon_output()
         status = INTERRUPTED
     except click.ClickException as error:
