@@ -14,7 +14,7 @@ from astmut import engine
 from astmut.engine import MODES, Found, Mode, Stats
 from astmut.model import Mutant, Site
 from astmut.rulebook import Rule, choose, configured, load_plugins, may_apply
-from astmut.source import Program, Source
+from astmut.source import Program, Source, deeply
 from astmut.where import wanted
 
 __all__ = ["mutate", "sites"]
@@ -22,6 +22,7 @@ __all__ = ["mutate", "sites"]
 REGISTERED = astmut.rules.__all__  # importing them registered them; now those of other packages
 load_plugins()
 
+UNPRINTABLE = "not-printed-by-unparse"
 NONE: Mapping[str, Mapping[str, Any]] = {}
 
 
@@ -76,7 +77,7 @@ def mutate(
         check: compile each mutant, and compare its tree with the source's and with its siblings'. Without the
             check a few in ten thousand are not Python.
         unparse: print each mutant anew with ``ast.unparse``, as the paper's method does, which loses the author's
-            formatting. For measuring how much that gives away.
+            formatting. For measuring how much that gives away. What it cannot print is left out, and counted.
         stats: counts of sites, mutants, and refusals by rule and reason are added to it.
 
     Raises:
@@ -112,7 +113,9 @@ def mutate(
         mutants = engine.sample(
             source, chosen, found, stats, seed=seed, count=10 if count is None else count, check=check
         )
-    return islice(_reprinted(mutants) if unparse else mutants, None if count is None else min(count, sys.maxsize))
+    return islice(
+        _reprinted(mutants, stats) if unparse else mutants, None if count is None else min(count, sys.maxsize)
+    )
 
 
 def _found(
@@ -143,6 +146,20 @@ def _found(
     return source, engine.find(source, chosen, wanted(source, lines, function), together=together)
 
 
-def _reprinted(mutants: Iterable[Mutant]) -> Iterator[Mutant]:
+def _reprinted(mutants: Iterable[Mutant], stats: Stats) -> Iterator[Mutant]:
     for mutant in mutants:
-        yield replace(mutant, reprinted=ast.unparse(ast.parse(mutant.text.removeprefix("\ufeff"))))
+        tree = ast.parse(mutant.text.removeprefix("\ufeff"))
+        try:
+            text = _unparsed(tree)
+        except (RecursionError, ValueError):  # before 3.12 it finds no quotes for some strings in f-strings
+            stats.mutants[mutant.rule] -= 1
+            stats.refused[mutant.rule, UNPRINTABLE] += 1
+        else:
+            yield replace(mutant, reprinted=text)
+
+
+def _unparsed(tree: ast.Module) -> str:
+    try:
+        return ast.unparse(tree)
+    except RecursionError:  # a sum of a few hundred numbers is enough
+        return deeply(lambda: ast.unparse(tree))
