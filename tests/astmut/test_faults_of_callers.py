@@ -147,3 +147,18 @@ def test_arguments_of_mutate_of_a_wrong_kind_are_named() -> None:
 def test_a_count_beyond_every_list_is_no_error() -> None:
     for mode in MODES:
         assert list(astmut.mutate(CALL, mode=mode, count=1 << 99)) == list(astmut.mutate(CALL, mode=mode, count=99))
+
+
+@pytest.mark.parametrize("name", ["", "My-rule", "my_rule", "a,b", "../rule", "rule ", "3rd"])
+def test_a_rule_needs_a_name_for_options_and_files(name: str) -> None:
+    known = dict(RULES)
+    for names in (name,), ("my-rule", name):
+        with pytest.raises(ValueError, match=f"rules and groups have names such as 'my-rule', not {name!r}"):
+            astmut.rule(*names)(empty)
+    assert known == RULES
+
+
+def test_a_decorator_without_its_name_is_an_error() -> None:
+    for wrong in (empty, 3, None):
+        with pytest.raises(TypeError, match=r"a rule is declared by @rule\('its-name', 'a-group'\), not by "):
+            astmut.rule(wrong)  # type: ignore[arg-type]

@@ -44,7 +44,7 @@ RuleFunction: TypeAlias = Callable[..., Rewrites]
 F = typing.TypeVar("F", bound=RuleFunction)
 
 ANNOTATION, PATTERN, FSTRING = "annotation", "pattern", "f-string"
-GROUP_NAME = re.compile(r"[a-z][a-z0-9-]*")
+NAME = re.compile(r"[a-z][a-z0-9-]*")
 
 
 _RULES = "rules are names or rules, such as ['if-to-body'], not {!r}"
@@ -182,9 +182,14 @@ def rule(
     ``tokens`` is a regular expression that is found in every text with a site. Texts without it are not parsed where
     no other rule is asked for. What the node types say already (an ``if`` is written with "if") need not be said.
 
-    Raises ``ValueError`` for a name that is taken, ``TypeError`` for an annotation that names no node type, and
-    ``re.error`` for tokens that are no regular expression.
+    Raises ``ValueError`` for a name that is taken or not in kebab case, ``TypeError`` for a name that is no text and an
+    annotation that names no node type, and ``re.error`` for tokens that are no regular expression.
     """
+    for each in (name, *groups):
+        if not isinstance(each, str):
+            raise TypeError(f"a rule is declared by @rule('its-name', 'a-group'), not by {each!r}")
+        if NAME.fullmatch(each) is None:  # it becomes a part of file names, and commas divide names
+            raise ValueError(f"rules and groups have names such as 'my-rule', not {each!r}")
 
     def declare(function: F) -> F:
         if name in RULES:
