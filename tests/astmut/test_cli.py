@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -122,6 +123,8 @@ def test_the_choices_in_the_help_are_those_there_are() -> None:
         (("a.py", "--rule", "flip-comparator"), "did you mean 'flip-comparators'?"),
         (("a.py", "--rule", ""), "the name is empty"),
         (("a.py", "--group", "synk"), "did you mean 'sync'?"),
+        (("a.py", "--rule", "sync"), "no rule is named 'sync', but a group"),
+        (("a.py", "--group", "if-to-body"), "no group is named 'if-to-body', but a rule"),
         (("a.py", "--in-place"), "--in-place needs --id"),
         (("-", "--in-place", "--id", "0" * 16), "--in-place needs a file"),
         (("a.py", "b.py", "--in-place", "--id", "0" * 16), "exactly one file, here are 2"),
@@ -457,6 +460,18 @@ def test_in_place_without_such_a_mutant_changes_nothing(shop: Path) -> None:
     done = call("mutate", shop, "--in-place", "--id", "0" * 16)
     assert (done.exit_code, done.stdout) == (1, "")
     assert state() == before
+
+
+@UNIX
+def test_in_place_is_not_for_pipes(here: Path) -> None:
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_bytes, args=(SHOP.encode(),))
+    writer.start()
+    done = call("mutate", "pipe", "--in-place", "--id", next(iter(astmut.mutate(SHOP))).id)
+    writer.join()
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "astmut: --in-place needs a file, not a pipe or a device\n"
+    assert [path.name for path in here.iterdir()] == ["pipe"]
 
 
 @UNIX

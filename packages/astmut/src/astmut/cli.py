@@ -386,10 +386,12 @@ class Run:
 
     def replace(self, work: Callable[[Item], Iterable[Row]]) -> None:
         """Write the one result into its file."""
-        from astmut.files import replace  # keeps --help fast
+        from astmut.files import is_special, replace  # keeps --help fast
 
         if len(self.items) != 1:
             raise Failure(f"--in-place needs exactly one file, here are {len(self.items)}")
+        if is_special(self.items[0].path):
+            raise Failure("--in-place needs a file, not a pipe or a device")
         for row in self.rows(work):
             with terminal.complaining():
                 replace(self.items[0].path, *row)

@@ -239,18 +239,30 @@ def choose(names: Iterable[str | Rule] | str | None = None, groups: Iterable[str
     for each in () if names is None else _listed(names, _RULES):
         found = each if isinstance(each, Rule) else RULES.get(each) if isinstance(each, str) else None
         if found is None:
-            if not isinstance(each, str):
-                raise TypeError(_RULES.format(each))
-            raise UnknownRuleError(_unknown("rule", each, RULES))
+            raise _fault("rule", each)
         chosen[found.name] = found
     for group in groups:
-        known = {group for each in RULES.values() for group in each.groups}
-        if not isinstance(group, str):
-            raise TypeError(_GROUPS.format(group))
-        if group not in known:
-            raise UnknownRuleError(_unknown("group", group, known))
+        if not isinstance(group, str) or group not in _known_groups():
+            raise _fault("group", group)
         chosen.update((each.name, each) for each in RULES.values() if group in each.groups)
     return tuple(chosen[name] for name in sorted(chosen))
+
+
+def _known_groups() -> set[str]:
+    return {group for each in RULES.values() for group in each.groups}
+
+
+def _fault(kind: str, name: Any) -> Exception:
+    """Return what is wrong with what should name a rule or a group."""
+    groups = _known_groups()
+    known, other, others, fault = (
+        (RULES, "group", groups, _RULES) if kind == "rule" else (groups, "rule", RULES, _GROUPS)
+    )
+    if not isinstance(name, str):
+        return TypeError(fault.format(name))
+    return UnknownRuleError(
+        f"no {kind} is named {name!r}, but a {other}" if name in others else _unknown(kind, name, known)
+    )
 
 
 def _listed(values: Any, fault: str) -> list[Any]:
