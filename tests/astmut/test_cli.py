@@ -724,6 +724,17 @@ def test_a_closed_stream_is_one_error(closed: str, which: str) -> None:
 
 
 @UNIX
+@pytest.mark.parametrize("errors", ["2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("arguments", ["mutant", "mutate nowhere.py", "mutate - --rule nothing"])
+def test_an_error_that_nobody_hears_is_one(arguments: str, errors: str) -> None:
+    if "full" in errors and not Path("/dev/full").exists():
+        pytest.skip("no disk that is always full")
+    command = f'"{sys.executable}" -m astmut {arguments} {errors}'
+    done = subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+@UNIX
 @pytest.mark.parametrize(("no_colour", "coloured"), [("", True), ("1", False)])
 def test_colour_is_for_terminals(tmp_path: Path, no_colour: str, coloured: bool) -> None:
     pty = pytest.importorskip("pty")

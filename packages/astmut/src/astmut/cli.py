@@ -8,7 +8,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
@@ -461,7 +461,9 @@ def main() -> None:
         terminal.abandon_output()
         status = INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        if sys.stderr is not None:  # or click would take standard output
+            with suppress(OSError):
+                error.show()
         status = ERROR
     except OSError as error:
         terminal.abandon_output()
