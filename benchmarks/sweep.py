@@ -21,6 +21,7 @@ import hashlib
 import importlib.util
 import itertools
 import json
+import os
 import random
 import re
 import sys
@@ -330,10 +331,15 @@ def restored(kept: Path | None) -> Report | None:
 
 
 def keep(report: Report, kept: Path | None) -> Report:
-    """Return the counts of a library, kept for a sweep begun again."""
+    """Return the counts of a library, kept for a sweep begun again: wholly or not at all."""
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(vars(report)), encoding="utf-8")
+        new = kept.with_suffix(f".{os.getpid()}.new")
+        try:
+            new.write_text(json.dumps(vars(report)), encoding="utf-8")
+            new.replace(kept)
+        finally:
+            new.unlink(missing_ok=True)
     return report
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import random
 import sys
 import sysconfig
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
 import libcst as cst
 import pytest
+from whole import tree
 
 import astmut
 from astmut.cell import Cell
@@ -124,16 +123,6 @@ if sys.version_info >= (3, 12):
     PROGRAMS.append(
         "type A[T: b(c)] = d(e)\ndef f[T: a](b: T, c=d) -> T: return x(f'{a('b')}')\nclass B[T](c(d)): e = f\n"
     )
-
-
-def tree(text: str) -> str | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            compile(text, "<whole>", "exec", dont_inherit=True, optimize=0)
-            return ast.dump(ast.parse(text))
-        except (SyntaxError, ValueError):
-            return None
 
 
 def changes(source: astmut.Source) -> Iterator[tuple[list[astmut.Edit], int]]:

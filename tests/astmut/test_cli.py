@@ -9,7 +9,9 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -121,11 +123,14 @@ def test_the_choices_in_the_help_are_those_there_are() -> None:
         (("a.py", "--rule", "flip-comparator"), "did you mean 'flip-comparators'?"),
         (("a.py", "--rule", ""), "the name is empty"),
         (("a.py", "--group", "synk"), "did you mean 'sync'?"),
+        (("a.py", "--rule", "sync"), "no rule is named 'sync', but a group"),
+        (("a.py", "--group", "if-to-body"), "no group is named 'if-to-body', but a rule"),
         (("a.py", "--in-place"), "--in-place needs --id"),
         (("-", "--in-place", "--id", "0" * 16), "--in-place needs a file"),
         (("a.py", "b.py", "--in-place", "--id", "0" * 16), "exactly one file, here are 2"),
         (("a.py", "--in-place", "--output", "x", "--id", "0" * 16), "exclude each other"),
         (("a.py", "--output", "x", "--format", "diff"), "--format is for what is printed"),
+        (("a.py", "--output", ""), "--output needs the name of a folder"),
         (("a.py", "--with-text"), "--with-text is for"),
         (("a.py", "--max", "5", "--seed", "0"), "--seed is for --mode sample"),
         (("-", "--diff-base", "HEAD"), "--diff-base needs files"),
@@ -389,6 +394,14 @@ def test_stdin_stands_where_it_is_named(shop: Path) -> None:
     assert [row["path"] for row in rows(done.stdout)] == [str(shop), str(shop), "<stdin>"]
 
 
+def test_a_file_may_have_the_name_of_standard_input(here: Path) -> None:
+    (here / "-").write_text("y = True\n", "utf-8")
+    done = call("sites", "./-", "-", "--rule", "flip-booleans", stdin="x = not True\n")
+    assert done.stdout == "./-:1:5: flip-booleans  True -> False\n<stdin>:1:9: flip-booleans  True -> False\n"
+    assert call("mutate", "./-", "--output", "out").exit_code == 0
+    assert len(list((here / "out" / "-").iterdir())) == 1
+
+
 @UNIX
 @pytest.mark.skipif(os.name != "nt" and os.geteuid() == 0, reason="root may read everything")
 def test_unreadable_files_and_folders_are_errors(shop: Path) -> None:
@@ -447,6 +460,18 @@ def test_in_place_without_such_a_mutant_changes_nothing(shop: Path) -> None:
     done = call("mutate", shop, "--in-place", "--id", "0" * 16)
     assert (done.exit_code, done.stdout) == (1, "")
     assert state() == before
+
+
+@UNIX
+def test_in_place_is_not_for_pipes(here: Path) -> None:
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_bytes, args=(SHOP.encode(),))
+    writer.start()
+    done = call("mutate", "pipe", "--in-place", "--id", next(iter(astmut.mutate(SHOP))).id)
+    writer.join()
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "astmut: --in-place needs a file, not a pipe or a device\n"
+    assert [path.name for path in here.iterdir()] == ["pipe"]
 
 
 @UNIX
@@ -578,6 +603,30 @@ def test_settings_of_git_change_nothing(repository: Path, monkeypatch: pytest.Mo
     assert places(".", "--diff-base", "HEAD") == expected
 
 
+def test_a_hook_in_a_linked_worktree_sees_the_lines_that_changed(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linked = tmp_path_factory.mktemp("linked") / "tree"
+    git(repository, "worktree", "add", "-q", str(linked))
+    (linked / "sub" / "ü b.py").write_bytes(b"x = True\ny = not True\nz = True\n")
+    (linked / "a.py").write_bytes(b"x = True\ny = True\nz = not True\n")
+    monkeypatch.chdir(linked)
+    expected = ["a.py:3", "sub/ü b.py:2"]
+    assert places(".", "--diff-base", "HEAD") == expected
+    monkeypatch.setenv("GIT_DIR", str(repository / ".git" / "worktrees" / "tree"))  # as git does for its hooks
+    monkeypatch.setenv("GIT_INDEX_FILE", str(repository / ".git" / "worktrees" / "tree" / "index"))
+    assert places(".", "--diff-base", "HEAD") == expected
+    assert places(repository, "--diff-base", "HEAD", "--lines", "1-2") == [
+        f"{repository}/{place}" for place in ("a.py:2", "new.py:1", "new.py:2")
+    ]
+
+
+def test_what_git_takes_for_all_but_a_revision_is_none(repository: Path) -> None:
+    done = call("mutate", repository, "--diff-base", "^HEAD")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.endswith("'^HEAD' is no single revision\n")
+
+
 def test_no_such_revision(repository: Path) -> None:
     done = call("mutate", repository, "--diff-base", "--nonsense")
     assert (done.exit_code, done.stdout) == (2, "")
@@ -617,7 +666,8 @@ def test_a_closed_pipe_ends_quietly(tmp_path: Path) -> None:
 
 
 @UNIX
-def test_interrupting_ends_quietly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("again", [(), (0.001,) * 3, (0.01,) * 3, (0.02,) * 3], ids=str)
+def test_interrupting_ends_quietly(tmp_path: Path, again: tuple[float, ...]) -> None:
     (tmp_path / "a.py").write_text(SHOP * 200, "utf-8")
     (tmp_path / "b.py").write_text(SHOP * 201, "utf-8")
     command = [*ASTMUT, "mutate", str(tmp_path), "--jobs", "2"]
@@ -626,6 +676,10 @@ def test_interrupting_ends_quietly(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdout.readline()
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes
+        for pause in again:  # some press Ctrl-C until the prompt is back
+            time.sleep(pause)
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGINT)
         assert process.wait(10) == 130  # though nobody reads what is left in the pipe
         assert process.stderr.read().strip() == b""
 
@@ -667,6 +721,17 @@ def test_a_closed_stream_is_one_error(closed: str, which: str) -> None:
     )
     assert done.returncode == 2
     assert done.stderr == f"astmut: standard {which} is closed\n".encode()
+
+
+@UNIX
+@pytest.mark.parametrize("errors", ["2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("arguments", ["mutant", "mutate nowhere.py", "mutate - --rule nothing"])
+def test_an_error_that_nobody_hears_is_one(arguments: str, errors: str) -> None:
+    if "full" in errors and not Path("/dev/full").exists():
+        pytest.skip("no disk that is always full")
+    command = f'"{sys.executable}" -m astmut {arguments} {errors}'
+    done = subprocess.run(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
 
 
 @UNIX

@@ -5,7 +5,6 @@ Nothing here asks the engine whether a mutant is good: whole texts are compiled 
 
 from __future__ import annotations
 
-import ast
 import io
 import json
 import os
@@ -24,6 +23,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whole import tree
 
 import astmut
 from astmut.check import Checker
@@ -39,17 +39,6 @@ FILES = [
 ]
 MODES = ("each", "together", "sample")
 PER_FILE = 50  # mutants of a file that are compiled and compared as a whole
-
-
-def tree(text: str) -> str | None:
-    """The whole text's tree without positions; None where Python does not compile it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            compile(text, "<whole>", "exec", dont_inherit=True, optimize=0)
-            return ast.dump(ast.parse(text))
-        except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
-            return None
 
 
 def made(text: str, edits: Sequence[astmut.Edit]) -> str:

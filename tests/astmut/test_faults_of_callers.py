@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import astmut
 from astmut import cli
+from astmut.engine import MODES
 from astmut.rulebook import RULES
 
 TEXT = "class A:\n    def g(self):\n        f(a, b)\n"
@@ -98,6 +99,66 @@ def test_arguments_that_mean_nothing() -> None:
         with pytest.raises(TypeError, match="must be str, bytes or Source, not NoneType"):
             face(None)  # type: ignore[arg-type]
     for face in (astmut.mutate, astmut.sites):
-        for lines in (1, 2), [(1,)], [(1, 2, 3)], [("1", "2")], "12":
+        for lines in (1, 2), [(1,)], [(1, 2, 3)], [("1", "2")], [(1.0, 2.0)], "12", 5, None:
             with pytest.raises(TypeError, match=r"lines are pairs of first and last line, such as \[\(1, 2\)\], not "):
                 face(TEXT, lines=lines)  # type: ignore[arg-type]
+
+
+SUBSTITUTE = "substitute-library-function"
+CALL = "import json\njson.dumps(1)\n"
+
+
+@pytest.mark.parametrize("face", [astmut.mutate, astmut.sites])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"groups": None}, "groups are names, such as ['sync'], not None"),
+        ({"groups": [3]}, "groups are names, such as ['sync'], not 3"),
+        ({"rules": 3}, "rules are names or rules, such as ['if-to-body'], not 3"),
+        ({"rules": b"if-to-body"}, "rules are names or rules, such as ['if-to-body'], not 105"),
+        ({"rules": ["if-to-body", None]}, "rules are names or rules, such as ['if-to-body'], not None"),
+        ({"function": 3}, "function is a qualified name, such as 'Class.method', not 3"),
+        ({"options": 3}, "options are given by rule and name, such as {"),
+        ({"options": None}, "options are given by rule and name, such as {"),
+        ({"options": {SUBSTITUTE: "paper"}}, "options are given by rule and name, such as {"),
+        ({"options": {SUBSTITUTE: {3: 3}}}, "options are given by rule and name, such as {"),
+        ({"options": {3: {}}}, "options are given by rule and name, such as {"),
+        ({"options": {SUBSTITUTE: {"library": []}}}, f"values for options of {SUBSTITUTE} must have a hash"),
+        ({"options": {SUBSTITUTE: {"alternatives": "3"}}}, "alternatives must be a whole number, not '3'"),
+        ({"options": {SUBSTITUTE: {"index": 3}}}, "index must be the path of a file, not 3"),
+    ],
+)
+def test_arguments_of_a_wrong_kind_are_named(
+    face: Callable[..., Iterable[object]], arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        face(CALL, **arguments)
+    assert str(caught.value).startswith(message)
+
+
+def test_arguments_of_mutate_of_a_wrong_kind_are_named() -> None:
+    for seed in None, "x", 1.5:
+        with pytest.raises(TypeError, match=f"seed must be a whole number, not {seed!r}"):
+            astmut.mutate(CALL, mode="sample", seed=seed)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"stats must be an astmut\.Stats, not \{\}"):
+        astmut.mutate(CALL, stats={})  # type: ignore[arg-type]
+
+
+def test_a_count_beyond_every_list_is_no_error() -> None:
+    for mode in MODES:
+        assert list(astmut.mutate(CALL, mode=mode, count=1 << 99)) == list(astmut.mutate(CALL, mode=mode, count=99))
+
+
+@pytest.mark.parametrize("name", ["", "My-rule", "my_rule", "a,b", "../rule", "rule ", "3rd"])
+def test_a_rule_needs_a_name_for_options_and_files(name: str) -> None:
+    known = dict(RULES)
+    for names in (name,), ("my-rule", name):
+        with pytest.raises(ValueError, match=f"rules and groups have names such as 'my-rule', not {name!r}"):
+            astmut.rule(*names)(empty)
+    assert known == RULES
+
+
+def test_a_decorator_without_its_name_is_an_error() -> None:
+    for wrong in (empty, 3, None):
+        with pytest.raises(TypeError, match=r"a rule is declared by @rule\('its-name', 'a-group'\), not by "):
+            astmut.rule(wrong)  # type: ignore[arg-type]

@@ -1,14 +1,18 @@
 """`astmut index`, and the options of `mutate` and `sites` that lead to it."""
 
+import gzip
 import json
+import os
 import sys
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from astmut import cli, substitutes
-from astmut.library.index import opened
+from astmut.library.index import COMMITTED, opened
 
 RULE = "substitute-library-function"
 
@@ -98,6 +102,43 @@ def test_mutate_takes_the_index_into_its_processes(shop: Path, jobs: int) -> Non
     assert [line.split(" -> ")[1] for line in done.stdout.splitlines()] == ["pay", "sell"] * 3
     done = call("mutate", files[0], "--rule", RULE, "--index", shop, "--alternatives", 1, "--format", "source")
     assert done.stdout.endswith("import shop\nshop.pay(1)\n")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes with names")
+@pytest.mark.parametrize("compressed", [True, False])
+@pytest.mark.parametrize(
+    ("arguments", "last"),
+    [
+        (("sites", "a.py", "b.py", "--rule", RULE, "--alternatives", "1", "--jobs", "2"), f"b.py:2:1: {RULE}  dumps -> dump"),
+        (("index", "info"), f"total           {len(opened())}  "),
+        (("index", "nearest", "json.dumps", "-k", "1"), "2.091  1.00  1.00        0.09  xmlrpc.client.dumps"),
+    ],
+)  # fmt: skip
+def test_an_index_may_come_through_a_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compressed: bool, arguments: tuple[str, ...], last: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("a.py", "b.py"):
+        Path(name).write_text("import json\njson.dumps(1)\n", "utf-8")
+    os.mkfifo("pipe")
+    data = COMMITTED.read_bytes() if compressed else gzip.decompress(COMMITTED.read_bytes())
+    writer = threading.Thread(target=Path("pipe").write_bytes, args=(data,))
+    writer.start()
+    done = call(*arguments, "--index", "pipe")
+    writer.join()
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1].startswith(last)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "b.py", "pipe"]
+
+
+@pytest.mark.parametrize("command", ["mutate", "sites"])
+@pytest.mark.parametrize("option", [("--library", "paper"), ("--alternatives", "2"), ("--index", "none.gz")])
+def test_options_of_a_rule_that_is_not_chosen_are_refused(command: str, option: tuple[str, str]) -> None:
+    for chosen in (("--rule", "flip-booleans"), ("--group", "disco")):
+        done = call(command, "-", *chosen, *option)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert f"Error: {option[0]} is for {RULE}, which is not among the chosen rules\n" in done.stderr
 
 
 def test_the_papers_way(tmp_path: Path) -> None:

@@ -599,3 +599,24 @@ def test_a_program_says_the_same_whenever_it_is_compiled(text: str) -> None:
     now, later = astmut.Program(text, compiled=True), astmut.Program(text)
     assert (now.defect, now.flags) == (later.defect, later.flags)
     assert bool(now.defect) == text.startswith("return")
+
+
+def test_what_is_printed_anew_may_nest_deeply() -> None:
+    text = "x = True\ny = " + " + ".join(f"a{number}" for number in range(700)) + "\n"
+    (mutant,) = astmut.mutate(text, rules=["flip-booleans"], unparse=True)
+    assert mutant.text == text.replace("True", "False").rstrip("\n")
+    assert astmut.revert(mutant) == text
+
+
+@pytest.mark.parametrize("mode", ["each", "together", "sample"])
+def test_what_cannot_be_printed_anew_is_refused(mode: Any) -> None:
+    stats = astmut.Stats()
+    text = "x = True\ny = f'{\"\u2028\"}'\n"
+    found = list(astmut.mutate(text, rules=["flip-booleans"], mode=mode, unparse=True, stats=stats))
+    if sys.version_info >= (3, 12):
+        assert [mutant.text for mutant in found] == ["x = False\ny = f'{'\\u2028'}'"]
+        assert not stats.refused
+    else:
+        assert not found
+        assert stats.refused == {("flip-booleans", "not-printed-by-unparse"): 1}
+    assert stats.sites.total() == stats.mutants.total() + stats.refused.total() == 1

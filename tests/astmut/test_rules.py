@@ -13,7 +13,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 import astmut
-from astmut.rulebook import GROUP_NAME
+from astmut.rulebook import NAME
 
 RULES = [astmut.RULES[name] for name in sorted(astmut.RULES)]
 NAMES = [rule.name for rule in RULES]
@@ -60,7 +60,7 @@ def test_rules_say_what_they_do_and_what_they_leave(rule: astmut.Rule) -> None:
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_rules_have_groups_and_a_file_of_their_name(rule: astmut.Rule) -> None:
     assert rule.groups
-    assert all(GROUP_NAME.fullmatch(group) for group in rule.groups)
+    assert all(NAME.fullmatch(group) for group in rule.groups)
     function = rule.rewrites
     assert function.__name__ == rule.name.replace("-", "_")
     if function.__module__.startswith("astmut."):

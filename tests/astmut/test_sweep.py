@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import subprocess
 import sys
@@ -42,6 +43,26 @@ def test_the_sweep_finds_nothing_wrong_with_its_own_text(sweep: ModuleType) -> N
     unread = sweep.examine(b"x = = 1\n", "unread")
     assert unread.unread.total() == 1
     assert not unread.defects
+
+
+def test_counts_are_kept_wholly_or_not_at_all(
+    sweep: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "parts" / "stdlib.json"
+    assert sweep.restored(kept) is None
+    first = sweep.keep(sweep.examine(b"x = True\n", "first"), kept)
+    assert sweep.restored(kept) == first
+    write = Path.write_text
+
+    def full(path: Path, text: str, **more: str) -> int:
+        write(path, text[: len(text) // 2], **more)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        sweep.keep(sweep.examine(b"y = 1 < 2\n", "second"), kept)
+    assert sweep.restored(kept) == first
+    assert list(kept.parent.iterdir()) == [kept]
 
 
 def edit(start: int, end: int, new: str) -> astmut.Edit:

@@ -8,7 +8,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 GROUPS = "sync, disco, natural, extra"
 MODES = ("each", "together", "sample")
 LIBRARIES = ("in-scope", "paper")
+_SUBSTITUTE = "substitute-library-function"
 
 _LINES = re.compile(r"(\d+)(?:-(\d+))?")
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -200,6 +201,8 @@ def _refuse_nonsense(
     paths: tuple[str, ...], *, form: str | None, with_text: bool, in_place: bool, output: str | None, wanted: str | None
 ) -> None:
     """Refuse options where one would cancel another."""
+    if output is not None and not output:  # an empty variable of a shell must not mean the current folder
+        raise click.UsageError("--output needs the name of a folder")
     if in_place and output is not None:
         raise click.UsageError("--in-place and --output exclude each other")
     if (in_place or output is not None) and form is not None:
@@ -291,17 +294,20 @@ class Run:
         self.without_function: list[str] = []
         self.selection = selection
         chosen = tuple(rule.name for rule in _chosen(selection.rules, selection.groups))
-        self.where = Where(chosen, (), selection.lines, selection.function, self._options())
+        self.where = Where(chosen, (), selection.lines, selection.function, self._options(chosen))
         self.items = self._items()
 
-    def _options(self) -> dict[str, dict[str, Any]]:
+    def _options(self, chosen: tuple[str, ...]) -> dict[str, dict[str, Any]]:
         """Return the options of rules. A broken index ends the command before any file is read."""
         selection = self.selection
         given = {"library": selection.library, "alternatives": selection.alternatives, "index": selection.index_file}
-        options = {name: value for name, value in given.items() if value is not None}
+        options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if options and _SUBSTITUTE not in chosen:
+            raise click.UsageError(f"--{next(iter(options))} is for {_SUBSTITUTE}, which is not among the chosen rules")
         if selection.index_file is not None:
-            cli_index.index_of(selection.index_file)
-        return {"substitute-library-function": options} if options else {}
+            options["index"] = cli_index.at_hand(selection.index_file)
+            cli_index.index_of(options["index"])
+        return {_SUBSTITUTE: options} if options else {}
 
     def complain(self, message: str) -> None:
         """Report an error that costs one file only."""
@@ -380,10 +386,12 @@ class Run:
 
     def replace(self, work: Callable[[Item], Iterable[Row]]) -> None:
         """Write the one result into its file."""
-        from astmut.files import replace  # keeps --help fast
+        from astmut.files import is_special, replace  # keeps --help fast
 
         if len(self.items) != 1:
             raise Failure(f"--in-place needs exactly one file, here are {len(self.items)}")
+        if is_special(self.items[0].path):
+            raise Failure("--in-place needs a file, not a pipe or a device")
         for row in self.rows(work):
             with terminal.complaining():
                 replace(self.items[0].path, *row)
@@ -448,11 +456,14 @@ def main() -> None:
     warnings.showwarning = _warn  # type: ignore[assignment] # it is told more than users want to know
     try:
         status = commands.main(prog_name="astmut", standalone_mode=False)
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough; Python's own end would complain of another
         terminal.abandon_output()
         status = INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        if sys.stderr is not None:  # or click would take standard output
+            with suppress(OSError):
+                error.show()
         status = ERROR
     except OSError as error:
         terminal.abandon_output()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from astmut.terminal import FINE, Failure, complaining, output, say
+from astmut.terminal import FINE, Failure, complaining, output, read, say
 
 if TYPE_CHECKING:
     from astmut.library.index import Index, Neighbour  # keeps --help fast
@@ -79,7 +79,7 @@ def nearest(*, name: str, k: int, form: Literal["text", "json"], path: str | Non
     """  # noqa: D301 - click needs the character \b here: do not fill this paragraph
     from astmut.library.index import UnknownSignatureError  # keeps --help fast
 
-    index = index_of(path)
+    index = index_of(at_hand(path))
     try:
         mine, found = index[name], index.nearest(name, k)
     except UnknownSignatureError as error:
@@ -102,13 +102,31 @@ def info(*, path: str | None) -> None:
     astmut index info
     astmut index info --index my.jsonl.gz
     """  # noqa: D301 - click needs the character \b here: do not fill this paragraph
-    index = index_of(path)
+    index = index_of(at_hand(path))
     counts = Counter(package for *_, package in index.rows)
     lines = [f"{package:12}  {counts[package]:>6}  {version}\n" for package, version in index.packages.items()]
     typed = sum(bool(returns) for *_, returns, _ in index.rows)
     total = f"{'total':12}  {len(index):>6}  {typed} with a return type\n"
     with output() as write:
         write("".join([*lines, total]).encode())
+
+
+def at_hand(path: str | None) -> str | None:
+    """Return the path of an index that can be read more than once, by every process: of a copy, where it is a pipe.
+
+    The copy has the name of the pipe and goes when the command ends.
+    """
+    from tempfile import TemporaryDirectory  # keeps --help fast
+
+    from astmut.files import is_folder, is_special  # keeps --help fast
+
+    if path is None or not is_special(path) or is_folder(path):
+        return path
+    folder = click.get_current_context().with_resource(TemporaryDirectory(prefix="astmut-"))
+    copy = Path(folder, Path(path).name)
+    with complaining():
+        copy.write_bytes(read(path))
+    return str(copy)
 
 
 def index_of(path: str | None) -> Index:

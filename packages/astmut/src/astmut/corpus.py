@@ -177,8 +177,9 @@ class _Pool(Generic[Item]):
                 yield item, death
 
     def stop(self) -> None:
-        for worker in self.workers:
-            worker.stop()
+        with _interrupts_held():  # a second Ctrl-C would leave some of them
+            for worker in self.workers:
+                worker.stop()
 
 
 def _context() -> BaseContext:
@@ -188,7 +189,7 @@ def _context() -> BaseContext:
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back while a process is born, which would inherit the way it is handled here."""
+    """Hold Ctrl-C back, while a process is born (which would inherit the way it is handled here) or ended."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, SupportsIndex
 
 import astmut.rules
 from astmut import engine
 from astmut.engine import MODES, Found, Mode, Stats
 from astmut.model import Mutant, Site
 from astmut.rulebook import Rule, choose, configured, load_plugins, may_apply
-from astmut.source import Program, Source
+from astmut.source import Program, Source, deeply
 from astmut.where import wanted
 
 __all__ = ["mutate", "sites"]
@@ -21,6 +22,7 @@ __all__ = ["mutate", "sites"]
 REGISTERED = astmut.rules.__all__  # importing them registered them; now those of other packages
 load_plugins()
 
+UNPRINTABLE = "not-printed-by-unparse"
 NONE: Mapping[str, Mapping[str, Any]] = {}
 
 
@@ -75,7 +77,7 @@ def mutate(
         check: compile each mutant, and compare its tree with the source's and with its siblings'. Without the
             check a few in ten thousand are not Python.
         unparse: print each mutant anew with ``ast.unparse``, as the paper's method does, which loses the author's
-            formatting. For measuring how much that gives away.
+            formatting. For measuring how much that gives away. What it cannot print is left out, and counted.
         stats: counts of sites, mutants, and refusals by rule and reason are added to it.
 
     Raises:
@@ -84,7 +86,7 @@ def mutate(
         UnknownRuleError, UnknownFunctionError, UnknownOptionError: there is nothing of that name; the message suggests
             what there is.
         ValueError: an unknown mode, a negative count, or an option's value that its rule refuses.
-        TypeError: ``text`` is no text, ``lines`` are no pairs, or ``count`` is no whole number.
+        TypeError: an argument is nothing of its kind: ``text`` no text, ``lines`` no pairs, ``count`` no whole number.
         RuleError: a rule, of your own perhaps, gave what is no change of the text.
     """
     if mode not in MODES:
@@ -93,6 +95,10 @@ def mutate(
         raise TypeError(f"count must be a whole number, not {count!r}")
     if count is not None and count < 0:
         raise ValueError(f"count is {count}; there are no fewer than 0 mutants")
+    if mode == "sample" and not isinstance(seed, SupportsIndex):
+        raise TypeError(f"seed must be a whole number, not {seed!r}")
+    if stats is not None and not isinstance(stats, Stats):
+        raise TypeError(f"stats must be an astmut.Stats, not {stats!r}")
     chosen = configured(choose(rules, groups), options)
     source, found = _found(text, chosen, lines, function, together=mode == "together", check=check)
     stats = Stats() if stats is None else stats
@@ -107,7 +113,9 @@ def mutate(
         mutants = engine.sample(
             source, chosen, found, stats, seed=seed, count=10 if count is None else count, check=check
         )
-    return islice(_reprinted(mutants) if unparse else mutants, count)
+    return islice(
+        _reprinted(mutants, stats) if unparse else mutants, None if count is None else min(count, sys.maxsize)
+    )
 
 
 def _found(
@@ -124,7 +132,10 @@ def _found(
     For a ``check`` of mutants the text is compiled as well: now, so that what is wrong with it is said at once, and
     before libcst has parsed it, since the two together would take more memory.
     """
-    lines = list(lines)
+    try:
+        lines = list(lines)
+    except TypeError:
+        raise TypeError(f"lines are pairs of first and last line, such as [(1, 2)], not {lines!r}") from None
     look = function is None and not lines  # a function that is asked for is looked for in the tree
 
     def may_have_sites(value: str) -> bool:
@@ -142,6 +153,20 @@ def _found(
     return source, engine.find(source, chosen, wanted(source, lines, function), together=together)
 
 
-def _reprinted(mutants: Iterable[Mutant]) -> Iterator[Mutant]:
+def _reprinted(mutants: Iterable[Mutant], stats: Stats) -> Iterator[Mutant]:
     for mutant in mutants:
-        yield replace(mutant, reprinted=ast.unparse(ast.parse(mutant.text.removeprefix("\ufeff"))))
+        tree = ast.parse(mutant.text.removeprefix("\ufeff"))
+        try:
+            text = _unparsed(tree)
+        except (RecursionError, ValueError):  # before 3.12 it finds no quotes for some strings in f-strings
+            stats.mutants[mutant.rule] -= 1
+            stats.refused[mutant.rule, UNPRINTABLE] += 1
+        else:
+            yield replace(mutant, reprinted=text)
+
+
+def _unparsed(tree: ast.Module) -> str:
+    try:
+        return ast.unparse(tree)
+    except RecursionError:  # a sum of a few hundred numbers is enough
+        return deeply(lambda: ast.unparse(tree))

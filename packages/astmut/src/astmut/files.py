@@ -33,7 +33,8 @@ def walk(paths: Iterable[str], complain: Callable[[OSError], None]) -> Iterator[
             real = os.path.realpath(name)
             if real not in seen:
                 seen.add(real)
-                yield os.path.normpath(name) if name else name
+                normal = os.path.normpath(name) if name else name
+                yield name if normal == "-" else normal  # which would mean standard input
 
 
 def is_folder(path: str) -> bool:

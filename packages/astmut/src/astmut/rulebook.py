@@ -44,7 +44,14 @@ RuleFunction: TypeAlias = Callable[..., Rewrites]
 F = typing.TypeVar("F", bound=RuleFunction)
 
 ANNOTATION, PATTERN, FSTRING = "annotation", "pattern", "f-string"
-GROUP_NAME = re.compile(r"[a-z][a-z0-9-]*")
+NAME = re.compile(r"[a-z][a-z0-9-]*")
+
+
+_RULES = "rules are names or rules, such as ['if-to-body'], not {!r}"
+_GROUPS = "groups are names, such as ['sync'], not {!r}"
+_OPTIONS = (
+    "options are given by rule and name, such as {{'substitute-library-function': {{'library': 'paper'}}}}, not {!r}"
+)
 
 
 class Example(NamedTuple):
@@ -94,13 +101,18 @@ class Rule:
     def with_options(self, **options: Any) -> Rule:
         """Return the rule with some options set; the same object for the same options.
 
-        Raises ``UnknownOptionError`` for one that it does not take.
+        Raises ``UnknownOptionError`` for one that it does not take, and ``TypeError`` for a value without a hash.
         """
         known = self.options
         for name in options:
             if name not in known:
                 raise UnknownOptionError(_unknown(f"option of {self.name}", name, known))
-        return _with_options(self, tuple(sorted(options.items()))) if options else self
+        chosen = tuple(sorted(options.items()))
+        try:
+            hash(chosen)
+        except TypeError as error:
+            raise TypeError(f"values for options of {self.name} must have a hash, as tuples have: {error}") from None
+        return _with_options(self, chosen) if options else self
 
     @property
     def summary(self) -> str:
@@ -170,9 +182,14 @@ def rule(
     ``tokens`` is a regular expression that is found in every text with a site. Texts without it are not parsed where
     no other rule is asked for. What the node types say already (an ``if`` is written with "if") need not be said.
 
-    Raises ``ValueError`` for a name that is taken, ``TypeError`` for an annotation that names no node type, and
-    ``re.error`` for tokens that are no regular expression.
+    Raises ``ValueError`` for a name that is taken or not in kebab case, ``TypeError`` for a name that is no text and an
+    annotation that names no node type, and ``re.error`` for tokens that are no regular expression.
     """
+    for each in (name, *groups):
+        if not isinstance(each, str):
+            raise TypeError(f"a rule is declared by @rule('its-name', 'a-group'), not by {each!r}")
+        if NAME.fullmatch(each) is None:  # it becomes a part of file names, and commas divide names
+            raise ValueError(f"rules and groups have names such as 'my-rule', not {each!r}")
 
     def declare(function: F) -> F:
         if name in RULES:
@@ -212,34 +229,66 @@ def load_plugins() -> None:
 def choose(names: Iterable[str | Rule] | str | None = None, groups: Iterable[str] | str = ()) -> tuple[Rule, ...]:
     """Return the rules of these names and groups, sorted by name; all rules where none is given.
 
-    Raises ``UnknownRuleError`` for a name or group that does not exist.
+    Raises ``UnknownRuleError`` for a name or group that does not exist, ``TypeError`` for what is no name.
     """
     names = [names] if isinstance(names, str) else names
-    groups = [groups] if isinstance(groups, str) else list(groups)
+    groups = [groups] if isinstance(groups, str) else _listed(groups, _GROUPS)
     if names is None and not groups:
         return tuple(RULES[name] for name in sorted(RULES))
     chosen: dict[str, Rule] = {}
-    for each in names or ():
-        found = each if isinstance(each, Rule) else RULES.get(each)
+    for each in () if names is None else _listed(names, _RULES):
+        found = each if isinstance(each, Rule) else RULES.get(each) if isinstance(each, str) else None
         if found is None:
-            raise UnknownRuleError(_unknown("rule", str(each), RULES))
+            raise _fault("rule", each)
         chosen[found.name] = found
     for group in groups:
-        known = {group for each in RULES.values() for group in each.groups}
-        if group not in known:
-            raise UnknownRuleError(_unknown("group", group, known))
+        if not isinstance(group, str) or group not in _known_groups():
+            raise _fault("group", group)
         chosen.update((each.name, each) for each in RULES.values() if group in each.groups)
     return tuple(chosen[name] for name in sorted(chosen))
+
+
+def _known_groups() -> set[str]:
+    return {group for each in RULES.values() for group in each.groups}
+
+
+def _fault(kind: str, name: Any) -> Exception:
+    """Return what is wrong with what should name a rule or a group."""
+    groups = _known_groups()
+    known, other, others, fault = (
+        (RULES, "group", groups, _RULES) if kind == "rule" else (groups, "rule", RULES, _GROUPS)
+    )
+    if not isinstance(name, str):
+        return TypeError(fault.format(name))
+    return UnknownRuleError(
+        f"no {kind} is named {name!r}, but a {other}" if name in others else _unknown(kind, name, known)
+    )
+
+
+def _listed(values: Any, fault: str) -> list[Any]:
+    """Return the items of an argument; ``fault`` says how it should be."""
+    try:
+        return list(values)
+    except TypeError:
+        raise TypeError(fault.format(values)) from None
 
 
 def configured(rules: Iterable[Rule], options: Mapping[str, Mapping[str, Any]]) -> tuple[Rule, ...]:
     """Return rules with the options that are given for them by name; options of other rules have no effect.
 
-    Raises ``UnknownRuleError`` for the name of no rule, and ``UnknownOptionError``.
+    Raises ``UnknownRuleError`` for the name of no rule, ``UnknownOptionError``, and ``TypeError``.
     """
     rules = tuple(rules)
     names = {rule.name for rule in rules}
-    for name in options:
+    if type(options) is not dict and not isinstance(options, Mapping):
+        raise TypeError(_OPTIONS.format(options))
+    for name, values in options.items():
+        if (
+            not isinstance(name, str)
+            or not isinstance(values, Mapping)
+            or not all(isinstance(one, str) for one in values)
+        ):
+            raise TypeError(_OPTIONS.format(options))
         if name not in names and name not in RULES:
             raise UnknownRuleError(_unknown("rule", name, RULES))
     return tuple(rule.with_options(**options[rule.name]) if rule.name in options else rule for rule in rules)

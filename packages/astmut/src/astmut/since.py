@@ -60,6 +60,8 @@ class Since:
             except GitError:
                 raise GitError(f"git knows no revision {self.revision!r} in {root}") from None
             commit = found.decode().strip()
+            if commit.startswith("^"):  # all but what leads to it
+                raise GitError(f"{self.revision!r} is no single revision")
             changed = git(root, *_PLAIN, "--name-only", "-z", commit, "--")
             unknown = git(root, "ls-files", "--others", "-z")
             self._repositories[root] = commit, frozenset(changed.split(b"\0")), frozenset(unknown.split(b"\0"))
@@ -73,6 +75,17 @@ def _added(diff: bytes) -> Iterator[tuple[int, int]]:
             yield first, first + size - 1
 
 
+def _environment() -> dict[str, str]:
+    """Return the environment for git: without options that win, and without the repository that a hook works for.
+
+    A hook has that one's index, in a linked worktree its folder too, for which git would take any folder for the root.
+    """
+    names = {"GIT_DIFF_OPTS", "GIT_INDEX_FILE"} | (
+        set() if "GIT_WORK_TREE" in os.environ else {"GIT_DIR", "GIT_COMMON_DIR"}
+    )
+    return {name: value for name, value in os.environ.items() if name not in names}
+
+
 def git(folder: Path, *arguments: str) -> bytes:
     """Return what git prints. Raises ``GitError`` with the first line of its complaint."""
     try:
@@ -80,7 +93,7 @@ def git(folder: Path, *arguments: str) -> bytes:
             ["git", "-C", str(folder), *arguments],  # noqa: S607 - the user's own git, wherever it is
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env={name: value for name, value in os.environ.items() if name != "GIT_DIFF_OPTS"},  # it wins over options
+            env=_environment(),
             check=False,
         )
     except FileNotFoundError:

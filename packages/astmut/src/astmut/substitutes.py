@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import libcst as cst
@@ -187,12 +188,19 @@ class Substitutes:
 
 
 def substitutes(source: Source, reach: str, k: int, index: str | None) -> Substitutes:
-    """Return the substitutes in a source, with what was worked out for other places. Raises ``ValueError``."""
+    """Return the substitutes in a source, with what was worked out for other places.
+
+    Raises ``ValueError``, or ``TypeError`` for an option that is nothing of its kind.
+    """
     key = ("substitutes", reach, k, index)
     found = source.memo.get(key)
     if found is None:
         if reach not in REACHES:
             raise ValueError(f"no library {reach!r}; there are: {', '.join(REACHES)}")
+        if not isinstance(k, int):
+            raise TypeError(f"alternatives must be a whole number, not {k!r}")
+        if not isinstance(index, str | PathLike | None):
+            raise TypeError(f"index must be the path of a file, not {index!r}")
         if k < 1:
             raise ValueError(f"alternatives={k} asks for none: give 1 or more")
         found = source.memo[key] = Substitutes(source, reach, k, opened(index))

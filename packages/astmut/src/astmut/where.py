@@ -7,6 +7,7 @@ import re
 import tokenize
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
+from operator import index
 
 import libcst as cst
 from rapidfuzz import process
@@ -55,7 +56,7 @@ def _line_spans(source: Source, ranges: Iterable[tuple[int, int]]) -> Iterator[S
     for pair in ranges:
         try:
             a, b = pair
-            first, behind = max(a, 1) - 1, min(b, last)
+            first, behind = max(index(a), 1) - 1, min(index(b), last)
         except (TypeError, ValueError):
             raise TypeError(f"lines are pairs of first and last line, such as [(1, 2)], not {pair!r}") from None
         if first < behind:
@@ -64,6 +65,8 @@ def _line_spans(source: Source, ranges: Iterable[tuple[int, int]]) -> Iterator[S
 
 def function_spans(source: Source, name: str) -> list[Span]:
     """Return the spans of all functions or classes with this qualified name, decorators included."""
+    if not isinstance(name, str):
+        raise TypeError(f"function is a qualified name, such as 'Class.method', not {name!r}")
     wanted_name = name.replace("<locals>.", "")
     known: dict[str, list[Span]] = {}
     for node in source.nodes:

@@ -6,6 +6,7 @@ from astmut.layout import keep
 from astmut.rulebook import Rewrite, Rewrites, rule
 from astmut.source import Source
 from astmut.surroundings import is_decorator
+from astmut.walrus import unbinds
 
 
 @rule("call-to-name", "sync")
@@ -13,7 +14,8 @@ def call_to_name(node: cst.Call, source: Source) -> Rewrites:
     """Turn a call into the function that it calls.
 
     The second alternative of a method call drops the receiver as well, as the paper's code does; it is tagged
-    ``last-name``. What leaves a statement of one bare name is tagged ``trivial``. Not decorators, not ``super()``.
+    ``last-name``. What leaves a statement of one bare name is tagged ``trivial``. Not decorators, not ``super()``, not
+    where a name that is read loses the ``:=`` that binds it.
 
     y = f(x)            =>  y = f
     y = f(x for x in z) =>  y = f
@@ -23,6 +25,7 @@ def call_to_name(node: cst.Call, source: Source) -> Rewrites:
     f(x)                =>  f
     f(g(*a, **b))       =>  f  |  f(g)
     super().run         =>
+    f(n := 1) + n       =>
     f                   =>
 
     @cache(1)
@@ -41,7 +44,7 @@ def call_to_name(node: cst.Call, source: Source) -> Rewrites:
         return
     statement = type(source.parent(node)) is cst.Expr
     edits = keep(source, node, called)
-    yield Rewrite(edits, ("trivial",)) if statement and name else edits
-    if method:
-        tags = ("last-name", "trivial") if statement else ("last-name",)
-        yield Rewrite(keep(source, node, called.attr), tags)  # type: ignore[attr-defined]
+    if not unbinds(source, edits):
+        yield Rewrite(edits, ("trivial",)) if statement and name else edits
+    if method and not unbinds(source, edits := keep(source, node, called.attr)):  # type: ignore[attr-defined]
+        yield Rewrite(edits, ("last-name", "trivial") if statement else ("last-name",))

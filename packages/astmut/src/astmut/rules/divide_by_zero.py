@@ -4,6 +4,7 @@ import libcst as cst
 
 from astmut.rulebook import Rewrites, rule
 from astmut.source import Source
+from astmut.walrus import unbinds
 
 OPERATORS = {
     cst.Divide, cst.FloorDivide, cst.Modulo, cst.DivideAssign, cst.FloorDivideAssign, cst.ModuloAssign,
@@ -15,7 +16,8 @@ STRINGS = {cst.SimpleString, cst.FormattedString, cst.ConcatenatedString}
 def divide_by_zero(node: cst.BinaryOperation | cst.AugAssign, source: Source) -> Rewrites:
     """Turn the denominator of a division or remainder into 0.
 
-    String formatting (``"%d" % x``) and joined paths (``p / "a"``) are no divisions.
+    String formatting (``"%d" % x``) and joined paths (``p / "a"``) are no divisions. Not where a name that is read
+    loses the ``:=`` that binds it.
 
     a / b              =>  a / 0
     a // (b + c)       =>  a // 0
@@ -23,6 +25,7 @@ def divide_by_zero(node: cst.BinaryOperation | cst.AugAssign, source: Source) ->
     x /= y             =>  x /= 0
     a / b / c          =>  a / b / 0  |  a / 0 / c
     a / 0              =>
+    a / (n := b) + n   =>
     "%d" % n           =>
     path / "name"      =>
     a * b              =>
@@ -34,4 +37,6 @@ def divide_by_zero(node: cst.BinaryOperation | cst.AugAssign, source: Source) ->
         return
     if type(right) is cst.Integer and right.value == "0":
         return
-    yield {source.outer(right): "0"}
+    whole = source.outer(right)
+    if not unbinds(source, (whole,)):
+        yield {whole: "0"}

@@ -7,14 +7,18 @@ from astmut.model import Span
 from astmut.rulebook import Rewrite, Rewrites, rule
 from astmut.source import Source
 from astmut.surroundings import is_elif
+from astmut.walrus import unbinds
 
 
 @rule("if-to-else", "disco", "natural")
 def if_to_else(node: cst.If | cst.IfExp, source: Source) -> Rewrites:
     """Turn an ``if``, or a conditional expression, into what it does when the condition does not hold.
 
+    Not where a name that is read loses the ``:=`` that binds it.
+
     x = a if c else b        =>  x = b
     x = (a if c else b) + 1  =>  x = (b) + 1
+    x if (n := f()) else n   =>
 
     if a:
         b
@@ -46,24 +50,31 @@ def if_to_else(node: cst.If | cst.IfExp, source: Source) -> Rewrites:
         b
     =>
     """
+    whole: dict[Span, str] | None = None
     if not isinstance(node, cst.If):
-        yield keep(source, node, node.orelse)
+        edits = keep(source, node, node.orelse)
+    elif node.orelse is None:
         return
-    orelse = node.orelse
-    if orelse is None:
-        return
-    start = source.span(node).start
-    if is_elif(node, source):
-        yield {Span(start, source.span(orelse).start): ""}
-    elif isinstance(orelse, cst.Else):
-        yield hoist(source, node, orelse.body)
+    elif is_elif(node, source):
+        edits = {Span(source.span(node).start, source.span(node.orelse).start): ""}
+    elif isinstance(node.orelse, cst.Else):
+        edits = hoist(source, node, node.orelse.body)
     else:
-        # All at once, a ladder falls through to its last else, or to its last elif.
-        last: cst.If | cst.Else = orelse
-        while isinstance(last, cst.If) and last.orelse is not None:
-            last = last.orelse
-        whole = hoist(source, node, last.body) if isinstance(last, cst.Else) else _promote(source, start, last)
-        yield Rewrite(_promote(source, start, orelse), together=whole)
+        start = source.span(node).start
+        edits, whole = _promote(source, start, node.orelse), _last(source, node, node.orelse)
+    if not unbinds(source, edits):
+        yield Rewrite(edits, together=whole if whole and not unbinds(source, whole) else None)
+
+
+def _last(source: Source, node: cst.If, last: cst.If | cst.Else) -> dict[Span, str]:
+    """Return the edits that let a ladder fall through to its last ``else``, or to its last ``elif``."""
+    while isinstance(last, cst.If) and last.orelse is not None:
+        last = last.orelse
+    return (
+        hoist(source, node, last.body)
+        if isinstance(last, cst.Else)
+        else _promote(source, source.span(node).start, last)
+    )
 
 
 def _promote(source: Source, start: int, elif_node: cst.If) -> dict[Span, str]:
