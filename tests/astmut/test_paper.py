@@ -44,7 +44,7 @@ BETTER: dict[str, tuple[str, ...]] = {
     "divide-by-zero": ("any denominator", "other divisions", "no annotations"),
     "flip-unary": ("operands of not and ~", "no annotations"),
     "call-to-none": ("no decorators", "no annotations"),
-    "negate-value": ("numbers only", "minus taken away", "annotated assignments"),
+    "negate-value": ("numbers only", "no zeros", "minus taken away", "annotated assignments"),
 }
 
 
@@ -279,6 +279,13 @@ class Released(ast.NodeTransformer):
                 value.operand if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub | ast.UAdd) else value
             )
             if any(isinstance(target, ast.Tuple | ast.List) for target in targets):
+                return NotImplemented
+            if (
+                "no zeros" in self.better
+                and isinstance(number, ast.Constant)
+                and is_number(number)
+                and not number.value
+            ):
                 return NotImplemented
             if not is_number(number) and not (isinstance(value, ast.BinOp) and may_be_number(value)):
                 return NotImplemented

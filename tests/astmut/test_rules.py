@@ -240,6 +240,8 @@ TOGETHER: dict[str, list[tuple[str, str | None]]] = {
         ("a = 1\nb = -2\nc = +3\n", "a = -1\nb = 2\nc = -3\n"),
         ("a = b = c + 1\n", "a = b = -(c + 1)\n"),
         ("a: int = b * (c - d)\n", "a: int = -(b * (c - d))\n"),
+        ("a = 00\nb = +0.0\nc: int = 0x0\nd = -0e5J\ne = (0)\n", None),
+        ("a = 0xE\nb = 0.5\n", "a = -0xE\nb = -0.5\n"),
         ("a = b\n", None),
     ],
 }
