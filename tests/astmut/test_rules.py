@@ -215,6 +215,9 @@ TOGETHER: dict[str, list[tuple[str, str | None]]] = {
         ("a /= b / c\nd %= e // 2 + 1\n", "a /= 0\nd %= 0\n"),
         ("f(a / b, c)[d // e]", "f(a / 0, c)[d // 0]"),
         ('"%d" % (a / b)', '"%d" % (a / 0)'),
+        ('text % (a, b)\ntext %= {"k": a}\nx = ("a" * 2 + b) % c\np = q / f"{a}" / b / c\n', None),
+        ("x = a / (b, c)\nd /= f('s') / len('s')\n", "x = a / 0\nd /= 0\n"),
+        ("a / 0.0\na //= 0x0\na % -0j\n", "a / 0.0\na //= 0x0\na % 0\n"),
         ("a * b", None),
     ],
     "flip-unary": [
