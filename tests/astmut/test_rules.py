@@ -306,3 +306,16 @@ def test_a_string_becomes_the_length_that_python_gives_it(quote: str, prefix: st
     source = f"x = {text}\n"
     (site,) = astmut.sites(source, rules="string-to-int")
     assert site.edits[0].text == str(length)
+
+
+@pytest.mark.parametrize("name", ["string-to-int", "string-to-float"])
+def test_a_string_that_is_a_statement_is_trivial(name: str) -> None:
+    text = "class A:\n    'What it is.'\n    a = 'a'\n    'What a is.'; 'b' 'c'\n    'd'.join('e')\n"
+    found = [(site.origin.cut(*site.span), site.tags) for site in astmut.sites(text, rules=[name])]
+    assert found == [
+        ("'a'", ()),
+        ("'What a is.'", ("trivial",)),
+        ("'b' 'c'", ("trivial",)),
+        ("'d'", ()),
+        ("'e'", ()),
+    ]
