@@ -209,6 +209,9 @@ TOGETHER: dict[str, list[tuple[str, str | None]]] = {
         ("f(a, *b, c, k=g(d, e))", "f(c, *b, a, k=g(e, d))"),
         ("f(x for x in y)", None),
         ("f(a, a)", None),
+        ("f(a, f'{(b := 1)}', c)", None),
+        ("f(g(':='), [a for a in b if (c := a)], d)", None),
+        ("f(g(':='), a)", "f(a, g(':='))"),
     ],
     "divide-by-zero": [
         ("a / b // c % d", "a / 0 // 0 % 0"),
