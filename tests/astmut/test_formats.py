@@ -171,6 +171,19 @@ def test_a_diff_is_in_the_coding_of_the_file() -> None:
     assert applied(patch, before) == source.encode(mutant.text)
 
 
+@pytest.mark.parametrize("coding", ["latin-1", "shift_jis"])
+def test_a_diff_of_a_reprinted_text_leaves_no_line_in_the_old_coding(coding: str) -> None:
+    """The cookie is gone, so what the patch leaves is utf-8, in the lines too that look the same."""
+    letter = "é" if coding == "latin-1" else "表"
+    before = f"# coding: {coding}\nx = '{letter}'\ny = 1 < x\nz = '{letter}'\n".encode(coding)
+    source = astmut.Source(before)
+    (mutant,) = astmut.mutate(source, rules=["flip-comparators"], unparse=True)
+    patch = formats.diff(formats.Lines(source.text), mutant, "a.py", coding=source.coding)
+    after = applied(patch, before)
+    compile(after, "a.py", "exec")
+    assert after == mutant.text.encode()
+
+
 def test_a_diff_in_colour_says_the_same() -> None:
     (mutant,) = astmut.mutate("x = 1\r\nif a < b: pass", rules=["flip-comparators"])
     coloured = formats.diff(formats.Lines(mutant.origin), mutant, "a.py", colour=True)

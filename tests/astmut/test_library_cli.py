@@ -61,7 +61,7 @@ def test_the_nearest_as_json() -> None:
     assert document["name"] == "os.path.join"
     assert len(document["nearest"]) == 10
     for one in document["nearest"]:
-        assert one["score"] == sum(one["parts"].values())
+        assert one["score"] == round(sum(one["parts"].values()), 12)
         assert set(one["parts"]) == {"name", "returns", "parameters"}
         assert one["version"]
 

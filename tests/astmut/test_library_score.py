@@ -107,6 +107,16 @@ def test_ties_go_to_the_first_name(count: int, k: int) -> None:
         assert totals[at][: len(expected)].tolist() == [-total for total, _ in expected]
 
 
+def test_a_tie_is_a_tie_however_its_parts_are_rounded() -> None:
+    """3/4 + 2/3 is 1/4 + 1 + 1/6, and is not where a machine adds: one sum ends in 5, the other in 7."""
+    mine = INDEX["resource.prlimit"]
+    one, other = (score(mine, INDEX[name]) for name in ("resource.setrlimit", "scipy.linalg.bandwidth"))
+    assert one.name + one.returns + one.parameters != other.name + other.returns + other.parameters
+    assert one.total == other.total
+    nearest = [each.signature.qualified_name for each in INDEX.nearest("resource.prlimit", 20)]
+    assert nearest.index("resource.setrlimit") < nearest.index("scipy.linalg.bandwidth")
+
+
 def test_best_finds_what_sorting_finds() -> None:
     chance = np.random.default_rng(5)
     for width in (1, 2, 9, 33, 100, 1000):

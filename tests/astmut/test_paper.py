@@ -44,7 +44,7 @@ BETTER: dict[str, tuple[str, ...]] = {
     "divide-by-zero": ("any denominator", "other divisions", "no annotations"),
     "flip-unary": ("operands of not and ~", "no annotations"),
     "call-to-none": ("no decorators", "no annotations"),
-    "negate-value": ("numbers only", "minus taken away", "annotated assignments"),
+    "negate-value": ("numbers only", "no zeros", "minus taken away", "annotated assignments"),
 }
 
 
@@ -236,11 +236,16 @@ class Released(ast.NodeTransformer):
         divisions: tuple[type, ...] = (ast.Div,)
         if "other divisions" in self.better:
             divisions = (ast.Div, ast.FloorDiv, ast.Mod)
-            if isinstance(node, ast.AugAssign) and isinstance(node.op, divisions) and not is_text(node.value):
-                node.value = ast.Constant(0)
+            if (
+                isinstance(node, ast.AugAssign)
+                and isinstance(node.op, divisions)
+                and not is_filled(node.op, node.value)
+            ):
+                if not is_zero(node.value):
+                    node.value = ast.Constant(0)
                 return NotImplemented
         if isinstance(node, ast.BinOp) and isinstance(node.op, divisions):
-            texts = is_text(node.left) or is_text(node.right)
+            texts = shows_text(node.left) or is_filled(node.op, node.right) or is_zero(node.right)
             if isinstance(node.right, ast.Name) or ("any denominator" in self.better and not texts):
                 if texts and "any denominator" in self.better:
                     return NotImplemented
@@ -280,6 +285,13 @@ class Released(ast.NodeTransformer):
             )
             if any(isinstance(target, ast.Tuple | ast.List) for target in targets):
                 return NotImplemented
+            if (
+                "no zeros" in self.better
+                and isinstance(number, ast.Constant)
+                and is_number(number)
+                and not number.value
+            ):
+                return NotImplemented
             if not is_number(number) and not (isinstance(value, ast.BinOp) and may_be_number(value)):
                 return NotImplemented
         if "minus taken away" in self.better and isinstance(value, ast.UnaryOp) and is_number(value.operand):
@@ -302,6 +314,20 @@ def is_number(node: object) -> bool:
 
 def is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
+
+
+def shows_text(node: ast.expr) -> bool:
+    return shows_text(node.left) or shows_text(node.right) if isinstance(node, ast.BinOp) else is_text(node)
+
+
+def is_filled(operator: ast.operator, value: ast.expr) -> bool:
+    """Whether what stands behind ``%`` or ``/`` shows that this is no division."""
+    several = isinstance(operator, ast.Mod) and isinstance(value, ast.Tuple | ast.Dict | ast.DictComp)
+    return several or shows_text(value)
+
+
+def is_zero(node: ast.expr) -> bool:
+    return is_number(node) and not ast.literal_eval(node)
 
 
 def may_be_number(node: ast.expr) -> bool:

@@ -45,6 +45,8 @@ def test_examples_of_docstrings_are_true(name: str, example: astmut.Example) -> 
     if is_too_new(example.before):
         pytest.skip("for a newer Python")
     assert texts(example.before, name) == list(example.after)
+    if not example.after:  # the rule leaves it alone, not the check: at the top, `await f()` is no Python
+        assert astmut.sites(example.before, rules=[name]) == []
 
 
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
@@ -207,6 +209,9 @@ TOGETHER: dict[str, list[tuple[str, str | None]]] = {
         ("f(a, *b, c, k=g(d, e))", "f(c, *b, a, k=g(e, d))"),
         ("f(x for x in y)", None),
         ("f(a, a)", None),
+        ("f(a, f'{(b := 1)}', c)", None),
+        ("f(g(':='), [a for a in b if (c := a)], d)", None),
+        ("f(g(':='), a)", "f(a, g(':='))"),
     ],
     "divide-by-zero": [
         ("a / b // c % d", "a / 0 // 0 % 0"),
@@ -215,6 +220,9 @@ TOGETHER: dict[str, list[tuple[str, str | None]]] = {
         ("a /= b / c\nd %= e // 2 + 1\n", "a /= 0\nd %= 0\n"),
         ("f(a / b, c)[d // e]", "f(a / 0, c)[d // 0]"),
         ('"%d" % (a / b)', '"%d" % (a / 0)'),
+        ('text % (a, b)\ntext %= {"k": a}\nx = ("a" * 2 + b) % c\np = q / f"{a}" / b / c\n', None),
+        ("x = a / (b, c)\nd /= f('s') / len('s')\n", "x = a / 0\nd /= 0\n"),
+        ("a / 0.0\na //= 0x0\na % -0j\n", "a / 0.0\na //= 0x0\na % 0\n"),
         ("a * b", None),
     ],
     "flip-unary": [
@@ -240,6 +248,8 @@ TOGETHER: dict[str, list[tuple[str, str | None]]] = {
         ("a = 1\nb = -2\nc = +3\n", "a = -1\nb = 2\nc = -3\n"),
         ("a = b = c + 1\n", "a = b = -(c + 1)\n"),
         ("a: int = b * (c - d)\n", "a: int = -(b * (c - d))\n"),
+        ("a = 00\nb = +0.0\nc: int = 0x0\nd = -0e5J\ne = (0)\n", None),
+        ("a = 0xE\nb = 0.5\n", "a = -0xE\nb = -0.5\n"),
         ("a = b\n", None),
     ],
 }
@@ -301,3 +311,16 @@ def test_a_string_becomes_the_length_that_python_gives_it(quote: str, prefix: st
     source = f"x = {text}\n"
     (site,) = astmut.sites(source, rules="string-to-int")
     assert site.edits[0].text == str(length)
+
+
+@pytest.mark.parametrize("name", ["string-to-int", "string-to-float"])
+def test_a_string_that_is_a_statement_is_trivial(name: str) -> None:
+    text = "class A:\n    'What it is.'\n    a = 'a'\n    'What a is.'; 'b' 'c'\n    'd'.join('e')\n"
+    found = [(site.origin.cut(*site.span), site.tags) for site in astmut.sites(text, rules=[name])]
+    assert found == [
+        ("'a'", ()),
+        ("'What a is.'", ("trivial",)),
+        ("'b' 'c'", ("trivial",)),
+        ("'d'", ()),
+        ("'e'", ()),
+    ]

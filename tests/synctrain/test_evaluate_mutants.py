@@ -46,6 +46,15 @@ def test_accuracy_by_hand() -> None:
     assert accuracy(numbers, SET, {"a": [Candidate("2", "far")]}, "neg_l2").complete == (1, 1)
 
 
+def test_a_tie_is_a_tie_however_it_is_rounded() -> None:
+    """A model that is blind to order sums the same vectors in another order: what differs then is no preference."""
+    one = RetrievalSet("set", {"q": "0"}, {"a": "1"}, {"q": frozenset({"a"})})
+    mutants = {"a": [Candidate("1.0000004", "rounded"), Candidate("1.01", "farther")]}
+    found = accuracy(numbers, one, mutants, "neg_l2")
+    assert found.rules == {"farther": (1, 1), "rounded": (0, 1)}
+    assert found.complete == (0, 1)
+
+
 def test_retrieval_among_mutants_by_hand() -> None:
     """Distances from 0: 1 (a), 1 (its mutant -1, which stands before it), 2, 3, 4 (b), ...: a has rank 2, b rank 5.
     From 10: 9.5, then 9 (c): rank 2. MRR (1/2 + 1/2) / 2. Mutants in the corpus: 2, -1, 3, 5, 9.5.

@@ -37,17 +37,17 @@ class Change(NamedTuple):
 
 
 class Lines:
-    """A text as patch sees it: utf-8 bytes in lines that end at a line feed and nowhere else.
+    """A text as patch sees it: bytes, of utf-8 mostly, in lines that end at a line feed and nowhere else.
 
     Made once for a source; the diff of a mutant then costs as much as its edits, not as the file.
     """
 
     __slots__ = ("data", "mark", "starts")
 
-    def __init__(self, text: Text, *, mark: bool = False) -> None:
+    def __init__(self, text: Text, *, mark: bool = False, coding: str = UTF8) -> None:
         """Find the line feeds of ``text``; ``mark`` says that its file begins with a byte order mark."""
         self.mark = BOM_UTF8 if mark else b""
-        self.data = text.value.encode() if text.data is None else text.data
+        self.data = text.value.encode(coding) if text.data is None or coding != UTF8 else text.data
         self.starts = [match.start() for match in _LINE.finditer(self.data)]
 
     def __len__(self) -> int:
@@ -155,6 +155,9 @@ def diff(lines: Lines, mutant: Mutant, path: str, *, coding: str = UTF8, colour:
     ``coding``, the file's own: a patch is made of the bytes that it looks for.
     """
     reprinted = mutant.reprinted
+    if reprinted is not None and coding not in {UTF8, UTF8_WITH_MARK}:
+        # The cookie is lost, so what is printed is utf-8; and so must the lines become that look the same.
+        lines, coding = Lines(mutant.origin, coding=coding), UTF8
     changes = lines.changes(mutant.edits) if reprinted is None else lines.rewritten(reprinted)
     name = _relative(path)
     head = [f"# {title(mutant, path)}\n".encode(), _header("---", f"a/{name}"), _header("+++", f"b/{name}")]
@@ -165,10 +168,7 @@ def diff(lines: Lines, mutant: Mutant, path: str, *, coding: str = UTF8, colour:
 def _coded(line: bytes, coding: str) -> bytes:
     if coding in {UTF8, UTF8_WITH_MARK} or line.isascii():
         return line
-    try:
-        return line.decode().encode(coding)
-    except UnicodeEncodeError:  # only a reprinted text has lines that its source's coding cannot hold
-        return line
+    return line.decode().encode(coding)
 
 
 def _coloured(line: bytes) -> bytes:

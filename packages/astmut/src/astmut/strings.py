@@ -8,6 +8,7 @@ import warnings
 
 import libcst as cst
 
+from astmut.rulebook import Edits, Rewrite
 from astmut.source import Source
 from astmut.surroundings import in_literal_type, is_docstring
 
@@ -59,7 +60,11 @@ def _length(node: cst.BaseExpression) -> int | None:
     return total + len(bare) - (6 if bare[:3] in {'"""', "'''"} else 2)
 
 
-def in_place_of_string(node: cst.SimpleString | cst.ConcatenatedString, source: Source, number: str) -> str:
-    """Return a number as it can stand for a string: ``5.join`` would not be Python."""
-    above = source.parent(node)
-    return f"({number})" if type(above) is cst.Attribute and not node.lpar else number
+def in_place_of_string(node: cst.SimpleString | cst.ConcatenatedString, source: Source, number: str) -> Rewrite | Edits:
+    """Return the edits that put a number in the place of a string, as it can stand there: ``5.join`` is not Python.
+
+    A string that is a statement has no effect, nor has the number: that is tagged ``trivial``.
+    """
+    above = type(source.parent(node))
+    edits: Edits = {node: f"({number})" if above is cst.Attribute and not node.lpar else number}
+    return Rewrite(edits, ("trivial",)) if above is cst.Expr else edits

@@ -69,6 +69,11 @@ def is_docstring(node: cst.CSTNode, source: Source) -> bool:
     return suite is source.module or type(source.parent(suite)) in _HAVE_DOCSTRINGS
 
 
+def is_zero(node: cst.CSTNode) -> bool:
+    """Whether a number is zero, however it is written."""
+    return isinstance(node, cst.Integer | cst.Float | cst.Imaginary) and node.evaluated_value == 0
+
+
 def is_elif(node: cst.If, source: Source) -> bool:
     """Whether an ``if`` is written as the ``elif`` of another."""
     above: Any = source.parent(node)

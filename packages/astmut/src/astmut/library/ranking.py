@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rapidfuzz import fuzz
 from rapidfuzz.process import cdist
 
+from astmut.library.score import DIGITS
 from astmut.library.signature import Parameter
 
 Rows: TypeAlias = NDArray[np.intp]
@@ -81,6 +82,7 @@ class Ranking:
         name, returned, shape = self.parts(rows)
         name += returned
         name += shape
+        np.round(name, DIGITS, out=name)
         name[self._definition[rows, None] == self._definition[None, :]] = OUT
         return name
 

@@ -11,6 +11,8 @@ from rapidfuzz import fuzz
 
 from astmut.library.signature import Parameter, Signature
 
+DIGITS = 12  # of a total: 3/4 + 2/3 and 1/4 + 1 + 1/6 are one number, whatever a machine makes of them
+
 
 class Score(NamedTuple):
     """The three parts, each from 0 to 1."""
@@ -21,8 +23,8 @@ class Score(NamedTuple):
 
     @property
     def total(self) -> float:
-        """The sum, from 0 to 3."""
-        return self.name + self.returns + self.parameters
+        """The sum, from 0 to 3, rounded so that equal sums of different parts are equal."""
+        return round(self.name + self.returns + self.parameters, DIGITS)
 
 
 def score(a: Signature, b: Signature) -> Score:

@@ -21,7 +21,6 @@ def call_to_name(node: cst.Call, source: Source) -> Rewrites:
     y = f(x for x in z) =>  y = f
     y = a.b(z)          =>  y = a.b  |  y = b
     y = f(x)(z)         =>  y = f(x)  |  y = f(z)
-    await f()           =>
     f(x)                =>  f
     f(g(*a, **b))       =>  f  |  f(g)
     super().run         =>

@@ -20,13 +20,18 @@ def list_to_set(node: cst.List | cst.ListComp, source: Source) -> Rewrites:
     [ a, *b ]                        =>  { a, *b }
     [[i for i in j] for j in k]      =>  {[i for i in j] for j in k}  |  [{i for i in j} for j in k]
     f"{[a, b]}"                      =>  f"{ {a, b}}"
-    [await x async for x in y]       =>
     [[1], [2]]                       =>  [{1}, [2]]  |  [[1], {2}]
     [a, b] = c                       =>
     for [a, b] in c: pass            =>
     del [a, b]                       =>
     x[0] = []                        =>
     def f(a: Callable[[int], str]): pass  =>
+
+    async def f():
+        return [await x async for x in y]
+    =>
+    async def f():
+        return {await x async for x in y}
     """
     if type(node) is cst.List and (
         not node.elements

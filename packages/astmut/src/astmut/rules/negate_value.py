@@ -5,6 +5,7 @@ import libcst as cst
 from astmut.layout import wrap
 from astmut.rulebook import Rewrites, rule
 from astmut.source import Source
+from astmut.surroundings import is_zero
 
 NUMBERS = {cst.Integer, cst.Float, cst.Imaginary}
 NOT_NUMBERS = {
@@ -22,7 +23,8 @@ FLIPPED: dict[type[cst.CSTNode], str] = {cst.Minus: "", cst.Plus: "-"}
 def negate_value(node: cst.Assign | cst.AnnAssign, source: Source) -> Rewrites:
     """Negate a number, or the result of arithmetic, that is assigned.
 
-    Not where an operand shows that the result is no number, and not in assignments to several names at once.
+    Not zero, which has no other sign; not where an operand shows that the result is no number; and not in assignments
+    to several names at once.
 
     x = 5              =>  x = -5
     x = -5             =>  x = 5
@@ -30,6 +32,8 @@ def negate_value(node: cst.Assign | cst.AnnAssign, source: Source) -> Rewrites:
     x: int = 3         =>  x: int = -3
     x = a + b          =>  x = -(a + b)
     x = (a * b)        =>  x = -(a * b)
+    x = 0              =>
+    x = -0.0           =>
     x = "a" + b        =>
     x = [0] * n        =>
     x = y              =>
@@ -44,10 +48,12 @@ def negate_value(node: cst.Assign | cst.AnnAssign, source: Source) -> Rewrites:
     if any(type(target) in SEVERAL for target in targets):
         return
     if isinstance(value, cst.UnaryOperation):
-        if type(value.expression) in NUMBERS and type(value.operator) in FLIPPED:
+        number = type(value.expression) in NUMBERS and not is_zero(value.expression)
+        if number and type(value.operator) in FLIPPED:
             yield {value.operator: FLIPPED[type(value.operator)]}
     elif kind in NUMBERS:
-        yield wrap(source, value, "-", "")
+        if not is_zero(value):
+            yield wrap(source, value, "-", "")
     elif _may_be_number(value):
         yield wrap(source, value, "-", "") if value.lpar else wrap(source, value, "-(", ")")
 

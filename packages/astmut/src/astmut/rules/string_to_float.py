@@ -11,6 +11,8 @@ from astmut.strings import in_place_of_string, string_length
 def string_to_float(node: cst.SimpleString | cst.ConcatenatedString, source: Source) -> Rewrites:
     """Turn a string into its length, written as a float.
 
+    A string that is a statement is tagged ``trivial``. Docstrings and the like are left alone as in ``string-to-int``.
+
     x = "abc"              =>  x = 3.0
     x = "nan"              =>  x = 3.0
     "".join(x)             =>  (0.0).join(x)
@@ -21,4 +23,4 @@ def string_to_float(node: cst.SimpleString | cst.ConcatenatedString, source: Sou
     """
     if (length := string_length(node, source)) is None:
         return ()
-    return ({node: in_place_of_string(node, source, f"{length}.0")},)
+    return (in_place_of_string(node, source, f"{length}.0"),)

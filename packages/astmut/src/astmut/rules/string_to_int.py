@@ -11,7 +11,8 @@ from astmut.strings import in_place_of_string, string_length
 def string_to_int(node: cst.SimpleString | cst.ConcatenatedString, source: Source) -> Rewrites:
     r"""Turn a string into its length.
 
-    Strings written side by side are one string. Not docstrings, bytes, f-strings, match patterns and
+    Strings written side by side are one string. One that is a statement, as those that describe an attribute are, has
+    no effect to go wrong, and is tagged ``trivial``. Not docstrings, bytes, f-strings, match patterns and
     ``Literal[...]``.
 
     x = "abc"              =>  x = 3
@@ -42,4 +43,4 @@ def string_to_int(node: cst.SimpleString | cst.ConcatenatedString, source: Sourc
     """
     if (length := string_length(node, source)) is None:
         return ()
-    return ({node: in_place_of_string(node, source, str(length))},)
+    return (in_place_of_string(node, source, str(length)),)

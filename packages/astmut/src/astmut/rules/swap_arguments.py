@@ -23,6 +23,7 @@ def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     f(a, a)                =>
     f(a, (a))              =>
     f((a := b), a)         =>
+    f(":=", a)             =>  f(a, ":=")
     f(a, k=b)              =>
     f(*a, *b)              =>
     def f(a, b): pass      =>
@@ -34,5 +35,16 @@ def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     return [
         {source.outer(a): (b,), source.outer(b): (a,)}
         for (a, one), (b, other) in pairwise(zip(positional, codes, strict=True))
-        if one != other and ":=" not in one and ":=" not in other
+        if one != other and not (":=" in one and _binds(a)) and not (":=" in other and _binds(b))
     ]
+
+
+def _binds(argument: cst.CSTNode) -> bool:
+    """Whether an argument in which ``:=`` is written, in a string perhaps, binds a name."""
+    stack = [argument]
+    while stack:
+        each = stack.pop()
+        if type(each) is cst.NamedExpr:
+            return True
+        stack += each.children
+    return False

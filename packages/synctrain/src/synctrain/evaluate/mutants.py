@@ -55,7 +55,7 @@ class Control(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """How often the right code outscores its mutants for its query; a tie is not right."""
+    """How often the right code outscores its mutants for its query; a tie, up to rounding, is not right."""
 
     overall: Share  # over triplets (query, code, mutant)
     complete: Share  # over pairs (query, code) that have a mutant: right if the code outscores all of its mutants
@@ -237,7 +237,7 @@ def _separation(embed: Embed, cases: Iterable[_Case], similarity: Similarity, wh
         query = embed([case.query for _, case, _ in some], "query")
         texts = [text for _, case, mutant in some for text in (case.code, mutant.code)]
         code, mutated = embed(texts, "code").view(len(some), 2, -1).unbind(1)
-        right = pair_scores(query, code, similarity) > pair_scores(query, mutated, similarity)
+        right = pair_scores(query, code, similarity) - pair_scores(query, mutated, similarity) > _EQUAL
         for (number, _, mutant), good in zip(some, right.tolist(), strict=True):
             before = rules.get(mutant.rule, Share(0, 0))
             rules[mutant.rule] = Share(before.right + good, before.total + 1)
