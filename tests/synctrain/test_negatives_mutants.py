@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import os
+import runpy
 import signal
 import threading
 import time
@@ -149,6 +150,29 @@ def test_all_that_matters_is_in_the_key(tmp_path: Path, monkeypatch: pytest.Monk
     renamed = [pair.__class__(pair.id, "other", pair.code, f"intent {pair.intent}") for pair in pairs]
     make_mutants(renamed, folder=tmp_path, processes=0)
     assert len(list(tmp_path.iterdir())) == expected + 1
+
+
+def test_mutants_by_a_rule_whose_file_changed_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules: dict[str, Any] = {}
+    monkeypatch.setattr("astmut.rulebook.RULES", rules)
+    file, cache = tmp_path / "mine.py", tmp_path / "cache"
+    pairs = pairs_of("a + b")
+
+    def mutated(new: str) -> list[str]:
+        rules.clear()
+        file.write_text(
+            f"import astmut, libcst\n@astmut.rule('mine', 'own')\ndef mine(node: libcst.Name, source):\n"
+            f"    yield {{node: {new!r}}}\n"
+        )
+        runpy.run_path(str(file))
+        store = make_mutants(pairs, rules="mine", folder=cache, processes=0)
+        return [candidate.code for candidate in store.candidates(0)]
+
+    assert mutated("x") == ["x + b", "a + x"]
+    assert mutated("x") == ["x + b", "a + x"]
+    assert len(list(cache.iterdir())) == 1
+    assert mutated("y") == ["y + b", "a + y"]
+    assert len(list(cache.iterdir())) == 2
 
 
 def damage(data: bytes) -> Iterator[bytes]:
@@ -366,7 +390,7 @@ def test_the_worker_s_file_leaves_torch_alone() -> None:
     tree = ast.parse(Path(mutants.__file__).read_text("utf-8"))
     found = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     found |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert found == {"__future__", "collections.abc", "typing", "astmut", "json", "signal", "sys"}
+    assert found == {"__future__", "collections.abc", "hashlib", "pathlib", "typing", "astmut", "json", "signal", "sys"}
 
 
 def test_library_functions_of_code_without_imports() -> None:

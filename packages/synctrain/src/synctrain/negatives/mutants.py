@@ -10,6 +10,8 @@ import json
 import signal
 import sys
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from pathlib import Path
 from typing import IO, Literal, NamedTuple, TypeAlias, get_args
 
 import astmut
@@ -72,9 +74,21 @@ def recipe(
     return Recipe(tuple(rule.name for rule in chosen), mode, most, seed if most is not None else 0, library)
 
 
-def version() -> str:
-    """Return what the mutants depend on besides program and recipe."""
-    return f"astmut {astmut.__version__}, Python {sys.version_info[0]}.{sys.version_info[1]}"
+def version(rules: Iterable[str]) -> str:
+    """Return what the mutants by these rules depend on besides program and recipe.
+
+    That is the versions of astmut and Python, and a digest of the files that astmut and the rules are written in: who
+    works on a rule does so at one version.
+    """
+    home = Path(astmut.__file__).parent
+    files = {path for kind in ("*.py", "*.gz") for path in home.rglob(kind)}
+    codes = (getattr(rule.rewrites, "__code__", None) for rule in astmut.choose(rules))
+    files.update(Path(code.co_filename) for code in codes if code is not None)
+    digest = blake2b(digest_size=16)
+    for path in sorted(files):
+        if path.is_file():
+            digest.update(path.name.encode() + b"\0" + blake2b(path.read_bytes()).digest())
+    return f"astmut {astmut.__version__} {digest.hexdigest()}, Python {sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def pieces(code: str, how: Recipe) -> list[Piece] | Refused:

@@ -143,7 +143,8 @@ def make_mutants(
         library: whether ``substitute-library-function`` goes by the imports of the code, or takes ``np.`` and the like
             for what they are called after and writes any function of its index (``paper``): code without imports.
         folder: where the cache is; without one nothing is kept. Several may be kept side by side. The file's name is
-            the hash of codes, intents, rules, the other options that matter, and the versions of astmut and Python.
+            the hash of codes, intents, rules, the other options that matter, the code of astmut and of the rules, and
+            the version of Python.
         processes: how many worker processes; by default one a processor. 0 works in this process, unprotected: a
             rule that only this process knows needs that.
         longest: longer codes, in characters, are skipped and counted.
@@ -247,7 +248,7 @@ class _Builder:
 def _key(pairs: Sequence[Pair], how: Recipe, longest: int, normalised: Callable[[str], Hashable]) -> str:
     """Return the hash of all that the mutants depend on. Names of intents do not count, who shares one does."""
     name = f"{getattr(normalised, '__module__', '')}.{getattr(normalised, '__qualname__', repr(type(normalised)))}"
-    digest = blake2b(json.dumps([FORMAT, version(), how, longest, name]).encode(), digest_size=16)
+    digest = blake2b(json.dumps([FORMAT, version(how.rules), how, longest, name]).encode(), digest_size=16)
     intents: dict[str, int] = {}
     for pair in pairs:
         code = pair.code.encode("utf-8", "surrogatepass")
