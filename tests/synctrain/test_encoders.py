@@ -279,6 +279,22 @@ def test_unixcoder_form(roberta_folder: Path) -> None:
     assert (long[:3], long[-1]) == ([0, 5, 2], 2)
 
 
+def test_a_tokenizer_without_the_tokens_of_a_form_is_refused(bert_folder: Path) -> None:
+    """They would all be the unknown token."""
+    with pytest.raises(
+        ModelError, match=r"^unixcoder: this form needs <s>, <encoder-only>, </s>; the tokenizer lacks </s>$"
+    ):
+        Transformer.load(str(bert_folder), form="unixcoder")
+
+
+def test_a_length_beyond_the_positions_is_refused(bert_folder: Path) -> None:
+    """It was cut without a word; of the default of 128, which nobody asked for, there are as many as there can be."""
+    with pytest.raises(ModelError, match="bert: max_length = 1,000: the model has positions for 66 tokens"):
+        Transformer.load(str(bert_folder), max_length=1000)
+    assert Transformer.load(str(bert_folder), max_length=64).max_length == 64
+    assert Transformer.load(str(bert_folder)).max_length == 64
+
+
 def test_a_decoder_is_made_to_look_both_ways(roberta_folder: Path) -> None:
     """The first token's vector depends on the last token, which a causal mask would hide."""
     assert json.loads((roberta_folder / "config.json").read_text("utf-8"))["is_decoder"] is True

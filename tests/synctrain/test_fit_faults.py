@@ -21,7 +21,9 @@ from safetensors.torch import save_file
 from synctrain import build, checkpoint, draw, loop
 from synctrain.checkpoint import CheckpointError
 from synctrain.cli import main
-from synctrain.encoders import ModelError
+from synctrain.config import ConfigError
+from synctrain.config import load as load_config
+from synctrain.encoders import ModelError, Transformer
 from synctrain.loop import TrainingError
 from synctrain.negatives import MutantStore, make_mutants
 from synctrain.objectives import Triplet
@@ -654,11 +656,37 @@ def test_settings_that_an_encoder_does_not_read_are_refused(
     assert refused(bert_folder, "encoder.vocabulary=400").startswith(
         f"synctrain: encoder.vocabulary = 400: the encoder {bert_folder} has no such setting"
     )
+    for more in ("encoder.form=plain", "optim.steps=1"):  # its form is plain unless asked for
+        given = ("--set", f"encoder.name={bert_folder}", "--set", "encoder.data_flow=8", "--set", more)
+        told = error_of(cli("fit", "--out", tmp_path / "run", *given))
+        assert told.startswith(
+            f"synctrain: encoder.data_flow = 8: the encoder {bert_folder} takes no data flow, which "
+        )
     saved = unbroken / "model"  # whose dimension and tokenizer are what they are
     for setting in ("encoder.dimension=32", "encoder.flatten=true"):
         assert f"the encoder {saved} has no such setting" in refused(saved, setting)
     monkeypatch.setattr("synctrain.encoders.find", without_minilm)
     assert "the encoder bow, which auto is here, has no such setting" in refused("auto", "encoder.form=plain")
+
+
+def test_data_flow_is_a_setting_of_what_has_the_form(roberta_folder: Path, tmp_path: Path) -> None:
+    """Where it is asked for, where a saved folder says it, and of the published model; a model of none is refused."""
+
+    def check(*settings: str) -> None:
+        build.check(load_config(None, (), ["encoder.data_flow=8", *settings]))
+
+    check(f"encoder.name={roberta_folder}", "encoder.form=graphcodebert")
+    check("encoder.name=microsoft/graphcodebert-base")
+    Transformer.load(str(roberta_folder), form="graphcodebert").save(tmp_path / "graph")
+    check(f"encoder.name={tmp_path / 'graph'}")
+    for settings in (
+        [f"encoder.name={tmp_path / 'graph'}", "encoder.form=plain"],
+        ["encoder.name=microsoft/graphcodebert-base", "encoder.form=unixcoder"],
+        ["encoder.name=microsoft/codebert-base"],
+        [f"encoder.name={roberta_folder}"],
+    ):
+        with pytest.raises(ConfigError, match=r"^encoder\.data_flow = 8: the encoder \S+ takes no data flow"):
+            check(*settings)
 
 
 def without_minilm(name: str) -> str:

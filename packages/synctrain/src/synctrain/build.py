@@ -149,8 +149,20 @@ def check(config: Config) -> None:
     for setting in (*unread, *(() if name in encoders.SCRATCH else _LEARNT)):
         value = getattr(settings, setting)
         if value != getattr(Encoder(), setting):
-            shown = name if name == settings.name else f"{name}, which {settings.name} is here,"
-            raise ConfigError(f"encoder.{setting} = {value!r}: the encoder {shown} has no such setting; leave it out")
+            raise ConfigError(
+                f"encoder.{setting} = {value!r}: the encoder {_shown(name, config)} has no such setting; leave it out"
+            )
+    flow = settings.data_flow
+    if flow is not None and not encoders.has_data_flow(encoders.find(name), settings.form):
+        raise ConfigError(
+            f"encoder.data_flow = {flow}: the encoder {_shown(name, config)} takes no data flow, which code has in the "
+            f"form graphcodebert alone; leave it out"
+        )
+
+
+def _shown(name: str, config: Config) -> str:
+    """Return what an encoder is called in an error."""
+    return name if name == config.encoder.name else f"{name}, which {config.encoder.name} is here,"
 
 
 def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
