@@ -1,6 +1,7 @@
 """Recipes side by side: every preset runs, comparisons resume, and the table says what the runs say."""
 
 import dataclasses
+import errno
 import json
 import math
 import shutil
@@ -269,6 +270,18 @@ def test_what_is_done_is_not_done_again(arguments: list[Any], tmp_path: Path, mo
     assert f"{file}: cannot be read: " in damaged.stderr
     file.unlink()
     assert cli(*arguments).stdout == first.stdout  # a whole run is measured, not trained again
+
+
+def test_a_table_needs_no_place_to_write_to(arguments: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a comparison that is done, in a folder that can only be read; one more run has to be kept there."""
+    first = cli(*arguments)
+
+    def denied(**_: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", denied)
+    assert cli(*arguments).stdout == first.stdout
+    assert "cannot be written: Permission denied" in cli(*arguments, "--seed", 3).stderr
 
 
 def test_measures_of_a_wrong_shape_are_damaged(arguments: list[Any], tmp_path: Path) -> None:

@@ -278,6 +278,42 @@ def test_what_a_run_left_is_not_replaced(runs: Runs, tmp_path: Path, name: str) 
     assert (tmp_path / name / "precious").read_text() == "weights"
 
 
+def test_what_cannot_be_written_is_refused_before_anything_is_read(
+    runs: Runs, tmp_path: Path, unbroken: Path, retrieval_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "out"
+    shutil.copytree(unbroken, tmp_path / "run")
+    for reader in ("read_pairs", "read_retrievals", "harvest"):
+        monkeypatch.setattr(f"synctrain.data.{reader}", never)
+    monkeypatch.setattr("synctrain.encoders.opened", never)
+    one = ("--data", runs.pairs)
+    both = ("--train", runs.pairs, "--test", retrieval_folder, "--encoder", "bow")
+    for given in (
+        ("fit", "--set", "encoder.name=bow", "--out", place),
+        ("evaluate", "model", "--data", retrieval_folder, "-o", place),
+        ("baselines", *both, "--out", place),
+        ("baselines", *both, "--out", tmp_path / "new", "-o", place),
+        ("mine", "model", *one, "-o", place),
+        ("difficulty", "model", *one, "-o", place),
+        ("analogies", "model", *one, "-o", place),
+    ):
+        told = error_of(cli(*given))
+        assert told == f"synctrain: {place}: cannot be written: Not a directory"
+    assert error_of(cli("harvest", "stdlib", "-o", f"{place}.jsonl")).startswith(
+        f"synctrain: {place}.jsonl: cannot be "
+    )
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    assert (
+        error_of(resume(tmp_path / "run"))
+        == f"synctrain: {tmp_path / 'run'}: cannot be written: No space left on device"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "run"]
+
+
 def test_a_folder_whose_name_is_no_text_is_refused_at_once(runs: Runs, tmp_path: Path) -> None:
     assert "choose another --out" in error_of(fit(runs, tmp_path / "\udcff"))
 

@@ -24,6 +24,7 @@ from synctrain.config import Config, ConfigError, load, near, plain
 from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Once, Results, averages, evaluate
 from synctrain.evaluate.significance import Difference, compare
+from synctrain.files import check_folder
 from synctrain.negatives.mutants import Mode
 from synctrain.types import Embed, Progress, RetrievalSet, Say, Similarity, nothing
 
@@ -280,6 +281,18 @@ def _check_equal(rows: Mapping[str, Config]) -> None:
                     )
 
 
+def check_out(out: Path, rows: Sequence[str], seeds: Sequence[int]) -> None:
+    """See that rows can be kept in a folder, unless all have their measures there. Raises ``OSError``."""
+    names = [row.partition("=")[0] for row in rows]
+    if not all((_folder(out, name, seed) / MEASURES).is_file() for name in names for seed in seeds):
+        check_folder(out)
+
+
+def _folder(out: Path, name: str, seed: int) -> Path:
+    """Return where a run of a row lies."""
+    return out / name / f"seed-{seed}"
+
+
 def run(
     recipes: Sequence[Recipe], protocol: Protocol, out: Path, say: Say, *, go_on: Callable[[], bool] = lambda: True
 ) -> Comparison:
@@ -306,7 +319,7 @@ def run(
     for one in recipes:
         key = {"recipe": plainly(one.about), "protocol": asked, "pairs": one.pairs}
         for seed in protocol.seeds if one.seeds else protocol.seeds[:1]:
-            folder = out / one.name / f"seed-{seed}" if one.seeds else out / one.name
+            folder = _folder(out, one.name, seed) if one.seeds else out / one.name
             known = _read(folder / MEASURES, key, protocol, beside)
             if known is None:
                 if not go_on():

@@ -20,6 +20,7 @@ from synctrain.config import Config, ConfigError, of, plain
 from synctrain.data.rows import is_text
 from synctrain.evaluate import bm25
 from synctrain.evaluate.retrieval import Results, evaluate
+from synctrain.files import check_folder
 from synctrain.loop import Ended, fit
 from synctrain.parts import Parts
 from synctrain.types import Progress, Say, nothing
@@ -56,7 +57,8 @@ def train(
         progress: called with (done, all) while mutants are made.
 
     Raises:
-        RunError, ConfigError, DataError, ModelError, TrainingError, CheckpointError: each with one clear message.
+        RunError, ConfigError, DataError, ModelError, TrainingError, CheckpointError, OSError: each with one clear
+            message. What of it can be known at once comes before the data are read.
     """
     state, sets, parts = prepare(config, out, resume=resume, say=say, progress=progress)
     main = state.is_main_process
@@ -149,13 +151,14 @@ def _processes() -> Any:
 
 
 def _may_begin(config: Config, out: Path, *, resume: bool) -> None:
-    """See that the folder is what it is said to be."""
+    """See that the folder is what it is said to be, and can be written to."""
     file = out / SETTINGS
     if resume:
         if not file.is_file():
             raise RunError(f"{out}: there is no run to resume")
         if settings_of(out) != config:
             raise RunError(f"{file}: was begun with other settings; a resumed run keeps its own")
+        check_folder(out)
         return
     if not is_text(str(out)):
         raise RunError(f"{str(out)!a}: no name of a folder in utf-8; choose another --out")
@@ -164,6 +167,7 @@ def _may_begin(config: Config, out: Path, *, resume: bool) -> None:
     for kept in (MODEL, REPORT):
         if os.path.lexists(out / kept):
             raise RunError(f"{out / kept}: is there already, and would be replaced; choose another --out")
+    check_folder(out)
 
 
 def _same_data(out: Path, now: str, tell: Say) -> None:
