@@ -748,11 +748,27 @@ def test_what_can_be_seen_before_the_pairs_are_read_is(
     monkeypatch.setattr("synctrain.data.harvest", never)
     told = error_of(fit(runs, tmp_path / "run", "data.train=['stdlib', '/no/such.jsonl']"))
     assert told == "synctrain: /no/such.jsonl: No such file or directory"
+    told = error_of(fit(runs, tmp_path / "run", "data.train=['stdlib', 'harvest:/no/such']"))
+    assert told.startswith("synctrain: /no/such: no file or folder of this name")
     monkeypatch.setattr("synctrain.data.read_pairs", never)
     for source in (runs.pairs, "stdlib"):
         told = error_of(fit(runs, tmp_path / "run", f"data.train={source}", setting))
         assert told.startswith(f"synctrain: {message}")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_test_set_is_not_called_as_the_part_held_out(runs: Runs, tmp_path: Path, retrieval_folder: Path) -> None:
+    """Reports know sets by name; without a part held out there is no other."""
+    place = shutil.copytree(retrieval_folder, tmp_path / "held out")
+    told = error_of(fit(runs, tmp_path / "run", f"data.test={place}"))
+    assert (
+        told
+        == "synctrain: data.test: a set is named 'held out', as the part held out of the pairs is; rename its folder"
+    )
+    assert not (tmp_path / "run").exists()
+    assert fit(runs, tmp_path / "run", f"data.test={place}", "data.held_out=0").exit_code == 0
+    report = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
+    assert (list(report["results"]["after"]), report["validation"], report["best_step"]) == (["held out"], None, None)
 
 
 def test_a_model_is_loaded_before_mutants_are_made(

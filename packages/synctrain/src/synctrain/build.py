@@ -24,6 +24,7 @@ from synctrain.parts import Material, Numbers, Parts, Pool
 from synctrain.types import Curriculum, DataError, Objective, Pair, RetrievalSet, Say, Similarity, nothing
 
 HARVEST = "harvest:"
+HELD_OUT = "held out"  # what the set is called that is held out of the pairs
 
 _SIMILARITY: dict[str, Similarity] = {"contrast": "cos", "pairwise": "dot"}  # neg_l2 for the others
 
@@ -57,7 +58,8 @@ def read_sets(config: Config, say: Say) -> Sets:
     """
     settings = config.data
     skipped = data.Skipped()
-    tests = data.read_retrievals(settings.test, skipped=skipped)  # before the pairs, which may take long to harvest
+    tests = _tests(config, skipped)  # before the pairs, which may take long to harvest
+    data.check_targets([name.removeprefix(HARVEST) for name in settings.train if _is_harvest(name)])
     modules: dict[str, str] = {}
     pairs: list[Pair] = []
     files = [name for name in settings.train if not _is_harvest(name)]
@@ -99,12 +101,22 @@ def read_sets(config: Config, say: Say) -> Sets:
     sets = Sets(
         train,
         data.retrieval_of(parts.validation[:most], "validation") if parts.validation else None,
-        data.retrieval_of(parts.test, "held out") if parts.test else None,
+        data.retrieval_of(parts.test, HELD_OUT) if parts.test else None,
         tests,
         dict(skipped),
     )
     say(f"{len(train):,} pairs to train on, {len(parts.validation):,} for validation, {len(parts.test):,} held out")
     return sets
+
+
+def _tests(config: Config, skipped: data.Skipped) -> list[RetrievalSet]:
+    """Return the test sets. Raises ``DataError``, also where reports could not tell one from the part held out."""
+    tests = data.read_retrievals(config.data.test, skipped=skipped)
+    if config.data.held_out and HELD_OUT in {one.name for one in tests}:
+        raise DataError(
+            f"data.test: a set is named {HELD_OUT!r}, as the part held out of the pairs is; rename its folder"
+        )
+    return tests
 
 
 def _is_harvest(name: str) -> bool:

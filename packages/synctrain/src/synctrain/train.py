@@ -26,7 +26,6 @@ from synctrain.parts import Parts
 from synctrain.types import Progress, Say, nothing
 
 SETTINGS, DATA, BEFORE, REPORT, MODEL = "config.json", "data.json", "before.json", "report.json", "model"
-HELD_OUT = "held out"
 NOISE = 0.001  # a measure that falls by less has not fallen
 
 
@@ -83,7 +82,7 @@ def train(
         return Outcome(ended, verdict="nothing was held out, so nothing says whether the model got better")
     after = evaluate(encoders.opened(str(out / MODEL), **build.form_of(config)), measured, similarity)
     rows = {"BM25": bm25.evaluate(measured), "before": Results.of(before.values()), "after": after}
-    in_domain = [HELD_OUT] if sets.held_out else []
+    in_domain = [build.HELD_OUT] if sets.held_out else []
     verdict = _verdict(before, after.record())
     report.write_json(
         out / REPORT,
@@ -95,8 +94,8 @@ def train(
             "config": plain(config),
             "left_out": sets.left_out,
             "steps": ended.step,
-            "best_step": ended.best_step,
-            "validation": ended.best,
+            "best_step": ended.best_step if sets.validation else None,
+            "validation": ended.best if sets.validation else None,
             "verdict": verdict,
             "results": {name: one.record() for name, one in rows.items()},
         },
