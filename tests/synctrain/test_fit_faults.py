@@ -416,6 +416,19 @@ def test_a_finished_run_resumed_is_measured_again(runs: Runs, tmp_path: Path, un
         )
 
 
+@pytest.mark.parametrize("initial", ["0.0", "0.25"])
+def test_a_model_that_is_gone_is_written_again_where_its_weights_are_there(
+    runs: Runs, tmp_path: Path, initial: str
+) -> None:
+    """The best step is the last one, whose checkpoint is kept."""
+    out = tmp_path / "run"
+    assert fit(runs, out, "evaluation.every=8", f"optim.initial={initial}").exit_code == 0
+    shutil.copytree(out, tmp_path / "copy")
+    shutil.rmtree(out / "model")
+    assert resume(out).exit_code == 0
+    same(runs, out, tmp_path / "copy")
+
+
 @pytest.mark.parametrize("content", ["[]", "null", "{}", '"x"', '{"held out": 1}', "cut", "[" * 100_000])
 def test_scores_from_before_that_are_damaged_are_measured_again(
     runs: Runs, tmp_path: Path, unbroken: Path, content: str

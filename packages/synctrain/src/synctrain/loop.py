@@ -113,6 +113,13 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                 accelerator.scaler.load_state_dict(found.state["scaler"])
     if main:
         checkpoint.recover(out / "model")
+        if best and not (out / "model").exists():
+            if best_step == first:  # whose weights these are
+                with blended(encoder, begun_with, optim.initial):
+                    keep(encoder, out / "model", objective.similarity)
+            else:
+                _gone(out / "model", best_step, finished=first == total)
+                best, best_step = (), -1
 
     def save(step: int) -> None:
         if main:
@@ -289,6 +296,14 @@ def _broken(step: int, rows: str, out: Path) -> str:
         f"step {step}: the loss or the weights are no numbers any more, and nothing of this step was saved; "
         f"rows {rows}; {rest}; try a lower optim.rate, optim.clip=1, or optim.precision=no"
     )
+
+
+def _gone(model: Path, step: int, *, finished: bool) -> None:
+    """Say that the best model of a run is gone. Raises ``TrainingError`` where no other one is to come."""
+    told = f"{model}: is gone, the best model, of step {step}"
+    if finished:
+        raise TrainingError(f"{told}, and the run is finished; bring it back, or train in another --out")
+    _warn(f"{told}; the best one of the steps to come takes its place")
 
 
 def _warn(text: str) -> None:
