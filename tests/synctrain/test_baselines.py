@@ -300,6 +300,11 @@ def test_measures_of_a_wrong_shape_are_damaged(arguments: list[Any], tmp_path: P
     for content in ("null", "[]", '"x"'):
         file.write_text(content, "utf-8")
         assert f"{file}: cannot be read: " in cli(*arguments).stderr
+    for name in json.loads(whole):
+        file.write_text(json.dumps({key: one for key, one in json.loads(whole).items() if key != name}), "utf-8")
+        told = cli(*arguments)
+        assert told.exit_code == 2
+        assert told.stderr.endswith(f"{file}: cannot be read: it has no {name!r}; remove it to measure again\n")
 
 
 def test_measures_of_a_model_that_saw_other_pairs_are_refused(
@@ -316,9 +321,6 @@ def test_measures_of_a_model_that_saw_other_pairs_are_refused(
     assert changed.exit_code == 2
     assert changed.stderr.endswith(f"{file}: was made with other pairs; choose another folder\n")
     mine.write_text("".join(lines), "utf-8")
-    earlier = json.loads(file.read_text("utf-8"))
-    del earlier["pairs"]
-    file.write_text(json.dumps(earlier), "utf-8")
     assert cli(*given).exit_code == 0
 
 

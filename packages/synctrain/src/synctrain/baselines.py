@@ -499,14 +499,14 @@ def _read(
     try:
         found = json.loads(file.read_text("utf-8"))
         run = Run(Results.of(found["results"]), found["among"])
-        found.setdefault("pairs", expected["pairs"])  # earlier versions did not write it
         other = [_OTHER[name] for name in expected if found[name] != expected[name]]
         if not other:
             _check_whole(run, protocol, beside)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise train.RunError(f"{file}: cannot be read: {error}; remove it to measure again") from None
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise train.RunError(f"{file}: cannot be read: {reason}; remove it to measure again") from None
     if other:
         raise train.RunError(f"{file}: was made with {' and '.join(other)}; choose another folder")
     return run
