@@ -761,6 +761,8 @@ def test_what_can_be_seen_before_the_pairs_are_read_is(
     monkeypatch.setattr("synctrain.data.harvest", never)
     told = error_of(fit(runs, tmp_path / "run", "data.train=['stdlib', '/no/such.jsonl']"))
     assert told == "synctrain: /no/such.jsonl: No such file or directory"
+    told = error_of(fit(runs, tmp_path / "run", "data.train=['stdlib', 'harvest:json']", "data.top=5"))
+    assert told == "synctrain: data.top = 5: pairs that are harvested have no probability; leave it out"
     told = error_of(fit(runs, tmp_path / "run", "data.train=['stdlib', 'harvest:/no/such']"))
     assert told.startswith("synctrain: /no/such: no file or folder of this name")
     monkeypatch.setattr("synctrain.data.read_pairs", never)
@@ -768,6 +770,17 @@ def test_what_can_be_seen_before_the_pairs_are_read_is(
         told = error_of(fit(runs, tmp_path / "run", f"data.train={source}", setting))
         assert told.startswith(f"synctrain: {message}")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_warm_up_to_the_last_step_is_said(runs: Runs, tmp_path: Path) -> None:
+    """Where mutants are made for nothing; not where one step is left for them, or none is asked for."""
+    told = "curriculum.warmup = 8, and the run has 8 steps: none of them sees a mutant\n"
+    assert told in fit(runs, tmp_path / "a", "curriculum.warmup=8").stderr
+    for name, settings in (("b", ["curriculum.warmup=7"]), ("c", ["curriculum.warmup=8", "negatives.groups=[]"])):
+        done = fit(runs, tmp_path / name, *settings)
+        assert done.exit_code == 0
+        assert "sees a mutant" not in done.stderr
+    assert sum(line["seen.hard"] for line in runs.lines(tmp_path / "a", "step")) == 0
 
 
 def test_a_test_set_is_not_called_as_the_part_held_out(runs: Runs, tmp_path: Path, retrieval_folder: Path) -> None:

@@ -169,7 +169,7 @@ def plan(
     configs = _configs(rows, common)
     _check_equal(configs)
     for name, config in configs.items():
-        if _never_hard(config):
+        if build.never_hard(config, steps):
             say(f"{name}: curriculum.warmup = {config.curriculum.warmup}, so no step of it sees a mutant")
     pairs = build.digest(read, [()] * len(read.train))
     recipes = [replace(recipe(name, config, say, progress), pairs=pairs) for name, config in configs.items()]
@@ -255,12 +255,6 @@ def _configs(rows: Sequence[str], common: Sequence[str]) -> dict[str, Config]:
             raise ConfigError(f"a row named {name!r}: its runs lie in a folder of this name, which it cannot be")
         configs[name] = load(None, [Path(file)], common) if file else load(name, (), common)
     return configs
-
-
-def _never_hard(config: Config) -> bool:
-    """Say whether a row that has mutants warms up to its last step, and so never trains on one."""
-    has_mutants = bool(config.negatives.groups or config.negatives.rules)
-    return has_mutants and config.curriculum.kind != "decay" and config.curriculum.warmup >= config.optim.steps
 
 
 def _check_equal(rows: Mapping[str, Config]) -> None:

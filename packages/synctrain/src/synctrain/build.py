@@ -148,6 +148,8 @@ def check(config: Config) -> None:
     make_objective(config)
     if config.optim.precision == "fp16" and encoders.best_device().type == "cpu":
         raise ConfigError("optim.precision = fp16: needs a GPU; bf16 does not")
+    if config.data.top and all(map(_is_harvest, config.data.train)):
+        raise ConfigError(f"data.top = {config.data.top}: pairs that are harvested have no probability; leave it out")
     has_hard = draws_mutants(config)
     make_curriculum(config, has_hard=has_hard)
     if has_hard:
@@ -243,6 +245,11 @@ def draws_mutants(config: Config) -> bool:
     soft_only = config.curriculum.kind == "fixed" and config.curriculum.soft == 1
     looks_at_none = config.objective.kind in ("hardest", "retriever")
     return bool(config.negatives.rules or config.negatives.groups) and not soft_only and not looks_at_none
+
+
+def never_hard(config: Config, steps: int) -> bool:
+    """Say whether a run of so many steps that has mutants warms up to its last one, and so never trains on any."""
+    return draws_mutants(config) and config.curriculum.kind != "decay" and config.curriculum.warmup >= steps
 
 
 def make_curriculum(config: Config, *, has_hard: bool) -> Curriculum:

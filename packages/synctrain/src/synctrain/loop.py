@@ -42,6 +42,12 @@ class Ended(NamedTuple):
     best_step: int
 
 
+def rows_of(material: Material, config: Config) -> int:
+    """Return how many rows a run has: each pair so often as its soft negatives fill rows."""
+    blocks: int = max(1, material.soft.shape[1] // config.negatives.per_row)
+    return len(material.query) * blocks
+
+
 def steps_of(config: Config, rows: int, processes: int) -> int:
     """Return how many optimiser steps a run has."""
     if config.optim.steps:
@@ -73,8 +79,8 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
         raise TrainingError("optim.precision = fp16: needs a GPU; bf16 does not")
     rank, world, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
     material, curriculum, objective = parts.material, parts.curriculum, parts.objective
-    per_pair = max(1, material.soft.shape[1] // config.negatives.per_row)
-    rows = len(material.query) * per_pair
+    rows = rows_of(material, config)
+    per_pair = rows // len(material.query)
     lengths = np.tile(parts.store.lengths[material.code], per_pair) if optim.by_length else None
     order = Order(rows, min(optim.batch * world, rows), config.seed, lengths)
     total = steps_of(config, rows, world)

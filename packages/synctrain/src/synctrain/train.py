@@ -21,7 +21,7 @@ from synctrain.data.rows import is_text
 from synctrain.evaluate import bm25
 from synctrain.evaluate.retrieval import Results, evaluate
 from synctrain.files import check_folder
-from synctrain.loop import Ended, fit
+from synctrain.loop import Ended, fit, rows_of, steps_of
 from synctrain.parts import Parts
 from synctrain.types import Progress, Say, nothing
 
@@ -63,6 +63,10 @@ def train(
     main = state.is_main_process
     measured = ([sets.held_out] if sets.held_out else []) + sets.tests
     similarity = parts.objective.similarity
+    steps = steps_of(config, rows_of(parts.material, config), state.num_processes)
+    if main and build.never_hard(config, steps):
+        warm = config.curriculum.warmup
+        say(f"curriculum.warmup = {warm:,}, and the run has {steps:,} steps: none of them sees a mutant")
     before: dict[str, Any] = {}
     parts.encoder.to(state.device)
     if main and measured:
