@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from common import write_result
+from common import result_file, write_result
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 TEST = ("conala", "pydocs", "cosqa", "docstrings")
@@ -44,34 +44,27 @@ ROWS = ("best", "best-without-mutants", "soft", "sync", "sync-fixed", "dns", "co
 
 def train_peer(seed: int, folder: Path, precision: str, train_on: str, test_on: Sequence[str]) -> str:
     """Train with MultipleNegativesRankingLoss as its users would: linear schedule, clipping at 1, cosine, scale 20."""
-    import datasets
-    import sentence_transformers as st
-    from sentence_transformers.losses import MultipleNegativesRankingLoss
+    import peer
 
     from synctrain import build, config, encoders
     from synctrain.types import nothing
 
     chosen = config.load("best", (), [*COMMON, f"data.train={train_on}", f"data.test={list(test_on)}"])
     pairs = build.read_sets(replace(chosen, seed=seed), nothing).train
-    model = st.SentenceTransformer(encoders.find("minilm"))
-    model.max_seq_length = encoders.load("minilm").max_length
-    arguments = st.SentenceTransformerTrainingArguments(
-        output_dir=str(folder / "trainer"),
-        per_device_train_batch_size=BATCH,
+    trainer = peer.trainer(
+        "minilm",
+        [{"anchor": pair.query, "positive": pair.code} for pair in pairs],
+        folder / "trainer",
+        length=encoders.load("minilm").max_length,
+        batch=BATCH,
         max_steps=STEPS,
         learning_rate=RATE,
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
         seed=seed,
         use_cpu=encoders.best_device().type == "cpu",
         bf16=precision == "bf16",
     )
-    rows = datasets.Dataset.from_list([{"anchor": pair.query, "positive": pair.code} for pair in pairs])
-    st.SentenceTransformerTrainer(
-        model, arguments, train_dataset=rows, loss=MultipleNegativesRankingLoss(model)
-    ).train()
-    model.save(str(folder / "model"))
+    trainer.train()
+    trainer.model.save(str(folder / "model"))
     return str(folder / "model")
 
 
@@ -83,7 +76,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=["no", "bf16"], default="no", help="of all rows' training")
     parser.add_argument("--work", type=Path, default=Path("baselines"))
     parser.add_argument("--stop-after", type=float, metavar="SECONDS")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=result_file)
     options = parser.parse_args()
     from synctrain import baselines, report
 

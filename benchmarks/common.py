@@ -5,6 +5,7 @@ A number has a machine, a date and a command. No host name and no path of a mach
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import gc
 import importlib.metadata
@@ -289,6 +290,20 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> s
         cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
         lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
     return "\n".join(lines) + "\n"
+
+
+def result_file(text: str) -> Path:
+    """A file that a result can be written to, of an argument: what cannot be is said before anything is measured."""
+    path = Path(text)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text} cannot be written: {error.strerror}") from None
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} cannot be written: it is a folder")
+    return path
 
 
 def write_result(

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common import in_child, sized_model, steps_in, table, write_result
+from common import in_child, result_file, sized_model, steps_in, table, write_result
 
 PACKAGES = ("synctrain", "astmut", "torch", "transformers", "accelerate", "sentence-transformers")
 BATCH, LENGTH = 48, 128
@@ -68,28 +68,18 @@ def child(way: str, form: Sequence[str], out: Path) -> dict[str, Any]:
 
 def theirs(pairs: Sequence[Any], chosen: Any, out: Path) -> dict[str, Any]:
     """The same pairs in sentence-transformers' trainer, with in-batch negatives, as its users would."""
-    import datasets
-    import sentence_transformers as st
-    from sentence_transformers.losses import MultipleNegativesRankingLoss
-
-    from synctrain import encoders
+    import peer
 
     begun = time.perf_counter()
-    model = st.SentenceTransformer(encoders.find(chosen.encoder.name))
-    model.max_seq_length = LENGTH
-    arguments = st.SentenceTransformerTrainingArguments(
-        output_dir=str(out),
-        per_device_train_batch_size=BATCH,
+    trainer = peer.trainer(
+        chosen.encoder.name,
+        [{"anchor": pair.query, "positive": pair.code} for pair in pairs],
+        out,
+        length=LENGTH,
+        batch=BATCH,
         num_train_epochs=1,
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
         learning_rate=1e-5,
         bf16=chosen.optim.precision == "bf16",
-    )
-    rows = datasets.Dataset.from_list([{"anchor": pair.query, "positive": pair.code} for pair in pairs])
-    trainer = st.SentenceTransformerTrainer(
-        model, arguments, train_dataset=rows, loss=MultipleNegativesRankingLoss(model)
     )
     ready = time.perf_counter()
     done = trainer.train()
@@ -114,7 +104,7 @@ def main() -> None:
     parser.add_argument("--encoder", choices=["minilm", "roberta-base"], default="minilm")
     parser.add_argument("--precision", choices=["no", "bf16"], default="no")
     parser.add_argument("--pairs", type=int, default=0, help="at most so many; 0 is all")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=result_file)
     parser.add_argument("--child", choices=PRESETS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--form", action="append", default=[], help=argparse.SUPPRESS)

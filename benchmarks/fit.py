@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common import before_and_after, table, write_result
+from common import before_and_after, result_file, table, write_result
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = ("conala", "pydocs")
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--preset", action="append")
     parser.add_argument("--seed", action="append", type=int)
     parser.add_argument("--set", action="append", default=[], dest="settings")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=result_file)
     options = parser.parse_args()
     results: dict[str, Any] = {}
     seeds = options.seed or [0]

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from common import growth, in_child, table, write_result
+from common import growth, in_child, result_file, table, write_result
 
 LIBRARIES = ("torch", "transformers", "sympy", "django", "pandas", "numpy", "scipy", "sklearn", "matplotlib")
 PARTS = (1, 3, 10)
@@ -79,7 +79,7 @@ def main() -> None:
     """Measure each size in a process of its own, print, write."""
     parser = argparse.ArgumentParser(description="Time and memory of harvesting, by the number of pairs.")
     parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=result_file)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(one(options.one)))

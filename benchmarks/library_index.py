@@ -31,11 +31,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import libcst
-from common import Bar, in_turns, stopwatch, table, times, write_result
+from common import Bar, in_turns, result_file, stopwatch, table, times, write_result
 from mutate_speed import RULES, chosen_files, peak_memory
 from rapidfuzz import fuzz
 
@@ -234,7 +233,7 @@ def main() -> int:
     """Run the sections; 1 where a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="smaller samples")
-    parser.add_argument("--out", type=Path, help="where the result goes")
+    parser.add_argument("--out", type=result_file, help="where the result goes")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:

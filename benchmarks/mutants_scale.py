@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import growth, in_child, table, write_result
+from common import growth, in_child, result_file, table, write_result
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = ("conala", "pydocs", "django")
@@ -48,7 +48,7 @@ def main() -> None:
     """Measure each size in a process of its own, print, write."""
     parser = argparse.ArgumentParser(description="Time and memory of making mutants, by the number of pairs.")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=result_file)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(one(options.one)))

@@ -58,7 +58,7 @@ from pathlib import Path
 from typing import Any
 
 import libcst
-from common import Bar, Batch, Cost, Way, faster, in_turns, rate, stopwatch, table, times, write_result
+from common import Bar, Batch, Cost, Way, faster, in_turns, rate, result_file, stopwatch, table, times, write_result
 
 SEED = 2
 PACKAGES = ("astmut", "libcst", "mutmut", "cosmic_ray", "parso")
@@ -697,7 +697,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="of each section, default 5; of the tools at most 3")
     parser.add_argument("--quick", action="store_true", help="a smoke test, nothing written")
     parser.add_argument("--section", action="append", choices=SECTIONS, help="only this section (repeatable)")
-    parser.add_argument("--out", type=Path, help="result file, default results/<date>-mutate-speed.json")
+    parser.add_argument("--out", type=result_file, help="result file, default results/<date>-mutate-speed.json")
     parser.add_argument("--report-only", action="store_true", help="exit status 0 even where a bar fails")
     parser.add_argument("--child", choices=("parse", "checked"), help=argparse.SUPPRESS)
     return parser.parse_args(argv)

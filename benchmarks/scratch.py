@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from common import table, write_result
+from common import result_file, table, write_result
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = ("conala", "pydocs")
@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="n-BOW, CNN and RNN from nothing.")
     parser.add_argument("--only", action="append", choices=NETWORKS)
     parser.add_argument("--set", action="append", default=[], dest="settings")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=result_file)
     options = parser.parse_args()
     runs: dict[str, dict[str, Any]] = {}
     times: list[float] = []

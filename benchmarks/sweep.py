@@ -35,7 +35,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common import table, version, write_result
+from common import result_file, table, version, write_result
 
 import astmut
 
@@ -288,7 +288,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--every", type=int, default=1, help="only every so-many-th file")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--parts", type=Path, help="a folder that keeps each library's counts, and gives them back")
-    parser.add_argument("--out", type=Path, help="where the result goes; a part of the sweep writes none elsewhere")
+    parser.add_argument(
+        "--out", type=result_file, help="where the result goes; a part of the sweep writes none elsewhere"
+    )
     options = parser.parse_args(arguments)
 
     reports: dict[str, Report] = {}

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common import Bar, in_child, sized_model, steps_in, table, write_result
+from common import Bar, in_child, result_file, sized_model, steps_in, table, write_result
 
 CONALA = Path(__file__).parents[2] / "shared" / "data" / "conala" / "pairs.jsonl.gz"
 PACKAGES = ("synctrain", "astmut", "torch", "transformers", "accelerate", "sentence-transformers")
@@ -79,13 +79,11 @@ def ours(way: str, steps: int, form: Sequence[str], out: Path) -> tuple[list[flo
 
 def theirs(way: str, steps: int, form: Sequence[str], out: Path) -> tuple[list[float], None]:
     """Train with sentence-transformers on the same rows: the same pairs, negatives, batch and lengths."""
-    import datasets
-    import sentence_transformers as st
+    import peer
     import torch
-    from sentence_transformers.losses import MultipleNegativesRankingLoss, TripletLoss
     from transformers import TrainerCallback
 
-    from synctrain import build, data, encoders, negatives
+    from synctrain import build, data, negatives
     from synctrain.types import nothing
 
     kind = way.rpartition(" ")[2]
@@ -99,9 +97,6 @@ def theirs(way: str, steps: int, form: Sequence[str], out: Path) -> tuple[list[f
         for i in order
         for k in range(count)
     ]
-    model = st.SentenceTransformer(encoders.find(config.encoder.name))
-    model.max_seq_length = 128
-    loss = TripletLoss(model, triplet_margin=1.0) if kind == "triplets" else MultipleNegativesRankingLoss(model)
     times: list[float] = []
 
     class Watch(TrainerCallback):
@@ -117,19 +112,18 @@ def theirs(way: str, steps: int, form: Sequence[str], out: Path) -> tuple[list[f
             times.append(now - self.ended)
             self.ended = now
 
-    arguments = st.SentenceTransformerTrainingArguments(
-        output_dir=str(out),
-        per_device_train_batch_size=BATCH,
+    peer.trainer(
+        config.encoder.name,
+        rows,
+        out,
+        length=128,
+        batch=BATCH,
+        margin=1.0 if kind == "triplets" else None,
+        callbacks=[Watch()],
         max_steps=steps,
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
         learning_rate=1e-5,
         lr_scheduler_type="constant",
         bf16=config.optim.precision == "bf16",
-    )
-    st.SentenceTransformerTrainer(
-        model, arguments, train_dataset=datasets.Dataset.from_list(rows), loss=loss, callbacks=[Watch()]
     ).train()
     return times, None
 
@@ -162,7 +156,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--encoder", choices=["minilm", "roberta-base"], default="minilm")
     parser.add_argument("--precision", choices=["no", "bf16"], default="no")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=result_file)
     parser.add_argument("--child", choices=WAYS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--form", action="append", default=[], help=argparse.SUPPRESS)

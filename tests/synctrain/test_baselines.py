@@ -1,6 +1,7 @@
 """Recipes side by side: every preset runs, comparisons resume, and the table says what the runs say."""
 
 import dataclasses
+import errno
 import json
 import math
 import shutil
@@ -271,6 +272,18 @@ def test_what_is_done_is_not_done_again(arguments: list[Any], tmp_path: Path, mo
     assert cli(*arguments).stdout == first.stdout  # a whole run is measured, not trained again
 
 
+def test_a_table_needs_no_place_to_write_to(arguments: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a comparison that is done, in a folder that can only be read; one more run has to be kept there."""
+    first = cli(*arguments)
+
+    def denied(**_: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", denied)
+    assert cli(*arguments).stdout == first.stdout
+    assert "cannot be written: Permission denied" in cli(*arguments, "--seed", 3).stderr
+
+
 def test_measures_of_a_wrong_shape_are_damaged(arguments: list[Any], tmp_path: Path) -> None:
     assert cli(*arguments).exit_code == 0
     file = tmp_path / "out" / "soft" / "seed-1" / "measures.json"
@@ -287,6 +300,11 @@ def test_measures_of_a_wrong_shape_are_damaged(arguments: list[Any], tmp_path: P
     for content in ("null", "[]", '"x"'):
         file.write_text(content, "utf-8")
         assert f"{file}: cannot be read: " in cli(*arguments).stderr
+    for name in json.loads(whole):
+        file.write_text(json.dumps({key: one for key, one in json.loads(whole).items() if key != name}), "utf-8")
+        told = cli(*arguments)
+        assert told.exit_code == 2
+        assert told.stderr.endswith(f"{file}: cannot be read: it has no {name!r}; remove it to measure again\n")
 
 
 def test_measures_of_a_model_that_saw_other_pairs_are_refused(
@@ -303,9 +321,6 @@ def test_measures_of_a_model_that_saw_other_pairs_are_refused(
     assert changed.exit_code == 2
     assert changed.stderr.endswith(f"{file}: was made with other pairs; choose another folder\n")
     mine.write_text("".join(lines), "utf-8")
-    earlier = json.loads(file.read_text("utf-8"))
-    del earlier["pairs"]
-    file.write_text(json.dumps(earlier), "utf-8")
     assert cli(*given).exit_code == 0
 
 

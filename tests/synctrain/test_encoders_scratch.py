@@ -1,6 +1,7 @@
 """CNN and RNN: each text as a naive loop makes it, whatever stands beside it, saved and loaded, and able to learn."""
 
 import json
+import math
 import pickle
 import shutil
 import time
@@ -211,6 +212,25 @@ def test_a_training_step_takes_time_by_the_tokens(encoder: Scratch) -> None:
 
     seconds(20)
     assert min(seconds(160) for _ in range(2)) < 30 * max(seconds(20) for _ in range(3))  # 8 times, were there no noise
+
+
+@pytest.mark.parametrize("similarity", ["cos", "dot", "neg_l2"])
+def test_texts_without_tokens_do_not_break_a_run(runs: Runs, tmp_path: Path, similarity: str) -> None:
+    """Two questions and two answers of nothing but underscores, which n-BOW has no vector for but zeros."""
+    lines = runs.pairs.read_text("utf-8").splitlines()[:24]
+    rows = [json.loads(line) for line in lines]
+    for n, row in enumerate(rows[:4]):
+        row["query" if n % 2 else "code"] = "_" * (n + 1)
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    asked = [f"data.train={tmp_path / 'pairs.jsonl'}", f"objective.similarity={similarity}", "data.held_out=0.0"]
+    chosen = runs.config(*asked, "encoder.normalize=false", "optim.batch=24")
+    parts = runs.parts(chosen)
+    assert (parts.store.lengths == 0).sum() == 4
+    loop.fit(parts, chosen, tmp_path, quiet=True)
+    assert all(math.isfinite(line["loss"]) for line in runs.lines(tmp_path, "step"))
+    assert all(weights.isfinite().all() for weights in runs.weights(tmp_path).values())
+    again = runs.parts(chosen)  # from the cache
+    assert again.store.lengths.tolist() == parts.store.lengths.tolist()
 
 
 def test_embedder_and_an_empty_text(encoder: Scratch) -> None:

@@ -3,6 +3,8 @@
 import dataclasses
 import importlib.util
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from synctrain.config import load as load_config
 from synctrain.curriculum import Fixed
 from synctrain.draw import Drawn, _scores, draw
 from synctrain.encoders import Bow, load
+from synctrain.loop import TrainingError
 from synctrain.objectives import right
 from synctrain.order import Order
 from synctrain.parts import Parts
@@ -382,6 +385,28 @@ def test_the_best_model_is_kept(runs: Runs, tmp_path: Path) -> None:
     assert isinstance(kept, Bow)
     assert torch.equal(kept.embedding.weight, at_4.state_dict()["embedding.weight"])
     assert not torch.equal(kept.embedding.weight, runs.weights(tmp_path / "a")["embedding.weight"])
+
+
+def test_a_run_that_lost_its_best_model_keeps_the_next_best(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Stopped after step 9 and resumed: a lower score at step 10 is the best that there is. At its end there is none."""
+    config = runs.config("optim.steps=10")
+    parts = dataclasses.replace(runs.parts(config), validate=Scripted([0.5, 0.4, 0.1]))
+    loop.fit(parts, config, tmp_path, quiet=True)
+    shutil.rmtree(tmp_path / "model")
+    gone = f"{tmp_path / 'model'}: is gone, the best model, of step 4"
+    with pytest.raises(
+        TrainingError, match=f"^{re.escape(gone)}, and the run is finished; bring it back, or train in "
+    ):
+        loop.fit(parts, config, tmp_path, resume=True, quiet=True)
+    shutil.rmtree(tmp_path / "checkpoints" / "step-00000010")
+    parts = dataclasses.replace(runs.parts(config), validate=Scripted([0.1]))
+    ended = loop.fit(parts, config, tmp_path, resume=True, quiet=True)
+    assert (ended.best, ended.best_step) == (0.1, 10)
+    assert capsys.readouterr().err == f"{gone}; the best one of the steps to come takes its place\n"
+    kept = load(str(tmp_path / "model"))
+    assert torch.equal(kept.state_dict()["embedding.weight"], runs.weights(tmp_path)["embedding.weight"])
 
 
 def test_without_validation_the_last_model_is_kept(runs: Runs, tmp_path: Path) -> None:

@@ -21,7 +21,9 @@ from safetensors.torch import save_file
 from synctrain import build, checkpoint, draw, loop
 from synctrain.checkpoint import CheckpointError
 from synctrain.cli import main
-from synctrain.encoders import ModelError
+from synctrain.config import ConfigError
+from synctrain.config import load as load_config
+from synctrain.encoders import ModelError, Transformer
 from synctrain.loop import TrainingError
 from synctrain.negatives import MutantStore, make_mutants
 from synctrain.objectives import Triplet
@@ -276,6 +278,42 @@ def test_what_a_run_left_is_not_replaced(runs: Runs, tmp_path: Path, name: str) 
     assert (tmp_path / name / "precious").read_text() == "weights"
 
 
+def test_what_cannot_be_written_is_refused_before_anything_is_read(
+    runs: Runs, tmp_path: Path, unbroken: Path, retrieval_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" / "out"
+    shutil.copytree(unbroken, tmp_path / "run")
+    for reader in ("read_pairs", "read_retrievals", "harvest"):
+        monkeypatch.setattr(f"synctrain.data.{reader}", never)
+    monkeypatch.setattr("synctrain.encoders.opened", never)
+    one = ("--data", runs.pairs)
+    both = ("--train", runs.pairs, "--test", retrieval_folder, "--encoder", "bow")
+    for given in (
+        ("fit", "--set", "encoder.name=bow", "--out", place),
+        ("evaluate", "model", "--data", retrieval_folder, "-o", place),
+        ("baselines", *both, "--out", place),
+        ("baselines", *both, "--out", tmp_path / "new", "-o", place),
+        ("mine", "model", *one, "-o", place),
+        ("difficulty", "model", *one, "-o", place),
+        ("analogies", "model", *one, "-o", place),
+    ):
+        told = error_of(cli(*given))
+        assert told == f"synctrain: {place}: cannot be written: Not a directory"
+    assert error_of(cli("harvest", "stdlib", "-o", f"{place}.jsonl")).startswith(
+        f"synctrain: {place}.jsonl: cannot be "
+    )
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    assert (
+        error_of(resume(tmp_path / "run"))
+        == f"synctrain: {tmp_path / 'run'}: cannot be written: No space left on device"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "run"]
+
+
 def test_a_folder_whose_name_is_no_text_is_refused_at_once(runs: Runs, tmp_path: Path) -> None:
     assert "choose another --out" in error_of(fit(runs, tmp_path / "\udcff"))
 
@@ -376,6 +414,19 @@ def test_a_finished_run_resumed_is_measured_again(runs: Runs, tmp_path: Path, un
         assert json.loads((tmp_path / "run" / name).read_text("utf-8")) == json.loads(
             (unbroken / name).read_text("utf-8")
         )
+
+
+@pytest.mark.parametrize("initial", ["0.0", "0.25"])
+def test_a_model_that_is_gone_is_written_again_where_its_weights_are_there(
+    runs: Runs, tmp_path: Path, initial: str
+) -> None:
+    """The best step is the last one, whose checkpoint is kept."""
+    out = tmp_path / "run"
+    assert fit(runs, out, "evaluation.every=8", f"optim.initial={initial}").exit_code == 0
+    shutil.copytree(out, tmp_path / "copy")
+    shutil.rmtree(out / "model")
+    assert resume(out).exit_code == 0
+    same(runs, out, tmp_path / "copy")
 
 
 @pytest.mark.parametrize("content", ["[]", "null", "{}", '"x"', '{"held out": 1}', "cut", "[" * 100_000])
@@ -654,11 +705,37 @@ def test_settings_that_an_encoder_does_not_read_are_refused(
     assert refused(bert_folder, "encoder.vocabulary=400").startswith(
         f"synctrain: encoder.vocabulary = 400: the encoder {bert_folder} has no such setting"
     )
+    for more in ("encoder.form=plain", "optim.steps=1"):  # its form is plain unless asked for
+        given = ("--set", f"encoder.name={bert_folder}", "--set", "encoder.data_flow=8", "--set", more)
+        told = error_of(cli("fit", "--out", tmp_path / "run", *given))
+        assert told.startswith(
+            f"synctrain: encoder.data_flow = 8: the encoder {bert_folder} takes no data flow, which "
+        )
     saved = unbroken / "model"  # whose dimension and tokenizer are what they are
     for setting in ("encoder.dimension=32", "encoder.flatten=true"):
         assert f"the encoder {saved} has no such setting" in refused(saved, setting)
     monkeypatch.setattr("synctrain.encoders.find", without_minilm)
     assert "the encoder bow, which auto is here, has no such setting" in refused("auto", "encoder.form=plain")
+
+
+def test_data_flow_is_a_setting_of_what_has_the_form(roberta_folder: Path, tmp_path: Path) -> None:
+    """Where it is asked for, where a saved folder says it, and of the published model; a model of none is refused."""
+
+    def check(*settings: str) -> None:
+        build.check(load_config(None, (), ["encoder.data_flow=8", *settings]))
+
+    check(f"encoder.name={roberta_folder}", "encoder.form=graphcodebert")
+    check("encoder.name=microsoft/graphcodebert-base")
+    Transformer.load(str(roberta_folder), form="graphcodebert").save(tmp_path / "graph")
+    check(f"encoder.name={tmp_path / 'graph'}")
+    for settings in (
+        [f"encoder.name={tmp_path / 'graph'}", "encoder.form=plain"],
+        ["encoder.name=microsoft/graphcodebert-base", "encoder.form=unixcoder"],
+        ["encoder.name=microsoft/codebert-base"],
+        [f"encoder.name={roberta_folder}"],
+    ):
+        with pytest.raises(ConfigError, match=r"^encoder\.data_flow = 8: the encoder \S+ takes no data flow"):
+            check(*settings)
 
 
 def without_minilm(name: str) -> str:
@@ -684,11 +761,40 @@ def test_what_can_be_seen_before_the_pairs_are_read_is(
     monkeypatch.setattr("synctrain.data.harvest", never)
     told = error_of(fit(runs, tmp_path / "run", "data.train=['stdlib', '/no/such.jsonl']"))
     assert told == "synctrain: /no/such.jsonl: No such file or directory"
+    told = error_of(fit(runs, tmp_path / "run", "data.train=['stdlib', 'harvest:json']", "data.top=5"))
+    assert told == "synctrain: data.top = 5: pairs that are harvested have no probability; leave it out"
+    told = error_of(fit(runs, tmp_path / "run", "data.train=['stdlib', 'harvest:/no/such']"))
+    assert told.startswith("synctrain: /no/such: no file or folder of this name")
     monkeypatch.setattr("synctrain.data.read_pairs", never)
     for source in (runs.pairs, "stdlib"):
         told = error_of(fit(runs, tmp_path / "run", f"data.train={source}", setting))
         assert told.startswith(f"synctrain: {message}")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_warm_up_to_the_last_step_is_said(runs: Runs, tmp_path: Path) -> None:
+    """Where mutants are made for nothing; not where one step is left for them, or none is asked for."""
+    told = "curriculum.warmup = 8, and the run has 8 steps: none of them sees a mutant\n"
+    assert told in fit(runs, tmp_path / "a", "curriculum.warmup=8").stderr
+    for name, settings in (("b", ["curriculum.warmup=7"]), ("c", ["curriculum.warmup=8", "negatives.groups=[]"])):
+        done = fit(runs, tmp_path / name, *settings)
+        assert done.exit_code == 0
+        assert "sees a mutant" not in done.stderr
+    assert sum(line["seen.hard"] for line in runs.lines(tmp_path / "a", "step")) == 0
+
+
+def test_a_test_set_is_not_called_as_the_part_held_out(runs: Runs, tmp_path: Path, retrieval_folder: Path) -> None:
+    """Reports know sets by name; without a part held out there is no other."""
+    place = shutil.copytree(retrieval_folder, tmp_path / "held out")
+    told = error_of(fit(runs, tmp_path / "run", f"data.test={place}"))
+    assert (
+        told
+        == "synctrain: data.test: a set is named 'held out', as the part held out of the pairs is; rename its folder"
+    )
+    assert not (tmp_path / "run").exists()
+    assert fit(runs, tmp_path / "run", f"data.test={place}", "data.held_out=0").exit_code == 0
+    report = json.loads((tmp_path / "run" / "report.json").read_text("utf-8"))
+    assert (list(report["results"]["after"]), report["validation"], report["best_step"]) == (["held out"], None, None)
 
 
 def test_a_model_is_loaded_before_mutants_are_made(

@@ -24,6 +24,7 @@ from synctrain.config import Config, ConfigError, load, near, plain
 from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Once, Results, averages, evaluate
 from synctrain.evaluate.significance import Difference, compare
+from synctrain.files import check_folder
 from synctrain.negatives.mutants import Mode
 from synctrain.types import Embed, Progress, RetrievalSet, Say, Similarity, nothing
 
@@ -168,7 +169,7 @@ def plan(
     configs = _configs(rows, common)
     _check_equal(configs)
     for name, config in configs.items():
-        if _never_hard(config):
+        if build.never_hard(config, steps):
             say(f"{name}: curriculum.warmup = {config.curriculum.warmup}, so no step of it sees a mutant")
     pairs = build.digest(read, [()] * len(read.train))
     recipes = [replace(recipe(name, config, say, progress), pairs=pairs) for name, config in configs.items()]
@@ -256,12 +257,6 @@ def _configs(rows: Sequence[str], common: Sequence[str]) -> dict[str, Config]:
     return configs
 
 
-def _never_hard(config: Config) -> bool:
-    """Say whether a row that has mutants warms up to its last step, and so never trains on one."""
-    has_mutants = bool(config.negatives.groups or config.negatives.rules)
-    return has_mutants and config.curriculum.kind != "decay" and config.curriculum.warmup >= config.optim.steps
-
-
 def _check_equal(rows: Mapping[str, Config]) -> None:
     """Refuse rows that differ in what a comparison keeps equal: pairs, steps, batches, validation; or have a seed."""
     first = next(iter(rows), "")
@@ -278,6 +273,18 @@ def _check_equal(rows: Mapping[str, Config]) -> None:
                         f"{part}.{setting} is {one[setting]!r} for the row {first} and {other[setting]!r} for {name}: "
                         f"rows are compared at equal steps on equal pairs; give it to all with --set"
                     )
+
+
+def check_out(out: Path, rows: Sequence[str], seeds: Sequence[int]) -> None:
+    """See that rows can be kept in a folder, unless all have their measures there. Raises ``OSError``."""
+    names = [row.partition("=")[0] for row in rows]
+    if not all((_folder(out, name, seed) / MEASURES).is_file() for name in names for seed in seeds):
+        check_folder(out)
+
+
+def _folder(out: Path, name: str, seed: int) -> Path:
+    """Return where a run of a row lies."""
+    return out / name / f"seed-{seed}"
 
 
 def run(
@@ -306,7 +313,7 @@ def run(
     for one in recipes:
         key = {"recipe": plainly(one.about), "protocol": asked, "pairs": one.pairs}
         for seed in protocol.seeds if one.seeds else protocol.seeds[:1]:
-            folder = out / one.name / f"seed-{seed}" if one.seeds else out / one.name
+            folder = _folder(out, one.name, seed) if one.seeds else out / one.name
             known = _read(folder / MEASURES, key, protocol, beside)
             if known is None:
                 if not go_on():
@@ -486,14 +493,14 @@ def _read(
     try:
         found = json.loads(file.read_text("utf-8"))
         run = Run(Results.of(found["results"]), found["among"])
-        found.setdefault("pairs", expected["pairs"])  # earlier versions did not write it
         other = [_OTHER[name] for name in expected if found[name] != expected[name]]
         if not other:
             _check_whole(run, protocol, beside)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise train.RunError(f"{file}: cannot be read: {error}; remove it to measure again") from None
+        reason = f"it has no {error}" if isinstance(error, KeyError) else error
+        raise train.RunError(f"{file}: cannot be read: {reason}; remove it to measure again") from None
     if other:
         raise train.RunError(f"{file}: was made with {' and '.join(other)}; choose another folder")
     return run

@@ -24,6 +24,7 @@ from synctrain.parts import Material, Numbers, Parts, Pool
 from synctrain.types import Curriculum, DataError, Objective, Pair, RetrievalSet, Say, Similarity, nothing
 
 HARVEST = "harvest:"
+HELD_OUT = "held out"  # what the set is called that is held out of the pairs
 
 _SIMILARITY: dict[str, Similarity] = {"contrast": "cos", "pairwise": "dot"}  # neg_l2 for the others
 
@@ -57,7 +58,8 @@ def read_sets(config: Config, say: Say) -> Sets:
     """
     settings = config.data
     skipped = data.Skipped()
-    tests = data.read_retrievals(settings.test, skipped=skipped)  # before the pairs, which may take long to harvest
+    tests = _tests(config, skipped)  # before the pairs, which may take long to harvest
+    data.check_targets([name.removeprefix(HARVEST) for name in settings.train if _is_harvest(name)])
     modules: dict[str, str] = {}
     pairs: list[Pair] = []
     files = [name for name in settings.train if not _is_harvest(name)]
@@ -99,12 +101,22 @@ def read_sets(config: Config, say: Say) -> Sets:
     sets = Sets(
         train,
         data.retrieval_of(parts.validation[:most], "validation") if parts.validation else None,
-        data.retrieval_of(parts.test, "held out") if parts.test else None,
+        data.retrieval_of(parts.test, HELD_OUT) if parts.test else None,
         tests,
         dict(skipped),
     )
     say(f"{len(train):,} pairs to train on, {len(parts.validation):,} for validation, {len(parts.test):,} held out")
     return sets
+
+
+def _tests(config: Config, skipped: data.Skipped) -> list[RetrievalSet]:
+    """Return the test sets. Raises ``DataError``, also where reports could not tell one from the part held out."""
+    tests = data.read_retrievals(config.data.test, skipped=skipped)
+    if config.data.held_out and HELD_OUT in {one.name for one in tests}:
+        raise DataError(
+            f"data.test: a set is named {HELD_OUT!r}, as the part held out of the pairs is; rename its folder"
+        )
+    return tests
 
 
 def _is_harvest(name: str) -> bool:
@@ -136,6 +148,8 @@ def check(config: Config) -> None:
     make_objective(config)
     if config.optim.precision == "fp16" and encoders.best_device().type == "cpu":
         raise ConfigError("optim.precision = fp16: needs a GPU; bf16 does not")
+    if config.data.top and all(map(_is_harvest, config.data.train)):
+        raise ConfigError(f"data.top = {config.data.top}: pairs that are harvested have no probability; leave it out")
     has_hard = draws_mutants(config)
     make_curriculum(config, has_hard=has_hard)
     if has_hard:
@@ -149,8 +163,20 @@ def check(config: Config) -> None:
     for setting in (*unread, *(() if name in encoders.SCRATCH else _LEARNT)):
         value = getattr(settings, setting)
         if value != getattr(Encoder(), setting):
-            shown = name if name == settings.name else f"{name}, which {settings.name} is here,"
-            raise ConfigError(f"encoder.{setting} = {value!r}: the encoder {shown} has no such setting; leave it out")
+            raise ConfigError(
+                f"encoder.{setting} = {value!r}: the encoder {_shown(name, config)} has no such setting; leave it out"
+            )
+    flow = settings.data_flow
+    if flow is not None and not encoders.has_data_flow(encoders.find(name), settings.form):
+        raise ConfigError(
+            f"encoder.data_flow = {flow}: the encoder {_shown(name, config)} takes no data flow, which code has in the "
+            f"form graphcodebert alone; leave it out"
+        )
+
+
+def _shown(name: str, config: Config) -> str:
+    """Return what an encoder is called in an error."""
+    return name if name == config.encoder.name else f"{name}, which {config.encoder.name} is here,"
 
 
 def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
@@ -219,6 +245,11 @@ def draws_mutants(config: Config) -> bool:
     soft_only = config.curriculum.kind == "fixed" and config.curriculum.soft == 1
     looks_at_none = config.objective.kind in ("hardest", "retriever")
     return bool(config.negatives.rules or config.negatives.groups) and not soft_only and not looks_at_none
+
+
+def never_hard(config: Config, steps: int) -> bool:
+    """Say whether a run of so many steps that has mutants warms up to its last one, and so never trains on any."""
+    return draws_mutants(config) and config.curriculum.kind != "decay" and config.curriculum.warmup >= steps
 
 
 def make_curriculum(config: Config, *, has_hard: bool) -> Curriculum:

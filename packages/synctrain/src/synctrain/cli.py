@@ -132,6 +132,7 @@ def evaluate(
     with _errors():
         from synctrain import measure, report  # keeps --help fast
 
+        _check_output(output)
         found = measure.measure(
             {"BM25": None, **({zero_shot: zero_shot} if zero_shot else {}), model: model},
             folders,
@@ -148,6 +149,14 @@ def evaluate(
                 report.show(report.rules({m: sets[name] for m, sets in found.among.items()}, title=name))
         if output:
             report.write_json(output, found.record())
+
+
+def _check_output(output: Path | None) -> None:
+    """Refuse a file of results that cannot be written, before there are any."""
+    from synctrain.files import check_file  # keeps --help fast
+
+    if output:
+        check_file(output)
 
 
 def _check_most(most: int | None, mode: str) -> None:
@@ -214,13 +223,16 @@ def baselines(
 
         _check_most(most, mode)
         chosen = rows or protocol.ROWS
+        runs = tuple(dict.fromkeys(seeds)) or (0, 1, 2)
+        protocol.check_out(out, chosen, runs)
+        _check_output(output)
         recipes, common = protocol.plan(
             chosen,
             train_on=train_on,
             test_on=test_on,
             encoder=encoder,
             settings=settings,
-            seeds=tuple(dict.fromkeys(seeds)) or (0, 1, 2),
+            seeds=runs,
             against=against or chosen[0].partition("=")[0],
             in_domain=in_domain or None,
             distractors=distractors,
@@ -305,6 +317,7 @@ def difficulty(
     with _errors():
         from synctrain import probe, report  # keeps --help fast
 
+        _check_output(output)
         found = probe.difficulty(
             model,
             files,
@@ -355,6 +368,7 @@ def analogies(
     with _errors():
         from synctrain import probe, report  # keeps --help fast
 
+        _check_output(output)
         found = probe.analogies(
             model,
             files,

@@ -42,6 +42,12 @@ class Ended(NamedTuple):
     best_step: int
 
 
+def rows_of(material: Material, config: Config) -> int:
+    """Return how many rows a run has: each pair so often as its soft negatives fill rows."""
+    blocks: int = max(1, material.soft.shape[1] // config.negatives.per_row)
+    return len(material.query) * blocks
+
+
 def steps_of(config: Config, rows: int, processes: int) -> int:
     """Return how many optimiser steps a run has."""
     if config.optim.steps:
@@ -73,8 +79,8 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
         raise TrainingError("optim.precision = fp16: needs a GPU; bf16 does not")
     rank, world, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
     material, curriculum, objective = parts.material, parts.curriculum, parts.objective
-    per_pair = max(1, material.soft.shape[1] // config.negatives.per_row)
-    rows = len(material.query) * per_pair
+    rows = rows_of(material, config)
+    per_pair = rows // len(material.query)
     lengths = np.tile(parts.store.lengths[material.code], per_pair) if optim.by_length else None
     order = Order(rows, min(optim.batch * world, rows), config.seed, lengths)
     total = steps_of(config, rows, world)
@@ -113,6 +119,13 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                 accelerator.scaler.load_state_dict(found.state["scaler"])
     if main:
         checkpoint.recover(out / "model")
+        if best and not (out / "model").exists():
+            if best_step == first:  # whose weights these are
+                with blended(encoder, begun_with, optim.initial):
+                    keep(encoder, out / "model", objective.similarity)
+            else:
+                _gone(out / "model", best_step, finished=first == total)
+                best, best_step = (), -1
 
     def save(step: int) -> None:
         if main:
@@ -289,6 +302,14 @@ def _broken(step: int, rows: str, out: Path) -> str:
         f"step {step}: the loss or the weights are no numbers any more, and nothing of this step was saved; "
         f"rows {rows}; {rest}; try a lower optim.rate, optim.clip=1, or optim.precision=no"
     )
+
+
+def _gone(model: Path, step: int, *, finished: bool) -> None:
+    """Say that the best model of a run is gone. Raises ``TrainingError`` where no other one is to come."""
+    told = f"{model}: is gone, the best model, of step {step}"
+    if finished:
+        raise TrainingError(f"{told}, and the run is finished; bring it back, or train in another --out")
+    _warn(f"{told}; the best one of the steps to come takes its place")
 
 
 def _warn(text: str) -> None:

@@ -15,6 +15,7 @@ from synctrain.data.rows import is_text
 from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Once, Results, evaluate
 from synctrain.evaluate.search import Entry, Hit, Index
+from synctrain.files import check_file
 from synctrain.negatives import MutantStore
 from synctrain.negatives.mutants import Mode
 from synctrain.types import Candidate, DataError, Embed, Pair, Progress, RetrievalSet, Say, Similarity, nothing
@@ -205,13 +206,14 @@ def mine(
         import pyarrow.parquet as pq  # keeps --help fast
     except ImportError:
         raise ConfigError("mine writes Parquet: pip install 'synctrain[parquet]'") from None
-    output.parent.mkdir(parents=True, exist_ok=True)  # before the work, not behind it
+    check_file(output)  # before the work, not behind it
     told: list[str] = []
     embed = encoders.opened(model, max_length=max_length)  # before the mutants are made
     pairs, made = read_mutated(files, rules, groups, mode="each", say=told.append, progress=progress)
     text, number = pa.string(), pa.float32()
     names = {"id": text, "query": text, "code": text, "mutant": text, "rule": text, "score": number, "positive": number}
     part, count = output.with_name(f".{output.name}.part"), 0
+    output.parent.mkdir(parents=True, exist_ok=True)
     try:
         with pq.ParquetWriter(part, pa.schema(list(names.items()))) as writer:
             for rows in _scored(pairs, made, embed, similarity or encoders.similarity_of(model)):

@@ -20,12 +20,12 @@ from synctrain.config import Config, ConfigError, of, plain
 from synctrain.data.rows import is_text
 from synctrain.evaluate import bm25
 from synctrain.evaluate.retrieval import Results, evaluate
-from synctrain.loop import Ended, fit
+from synctrain.files import check_folder
+from synctrain.loop import Ended, fit, rows_of, steps_of
 from synctrain.parts import Parts
 from synctrain.types import Progress, Say, nothing
 
 SETTINGS, DATA, BEFORE, REPORT, MODEL = "config.json", "data.json", "before.json", "report.json", "model"
-HELD_OUT = "held out"
 NOISE = 0.001  # a measure that falls by less has not fallen
 
 
@@ -56,12 +56,17 @@ def train(
         progress: called with (done, all) while mutants are made.
 
     Raises:
-        RunError, ConfigError, DataError, ModelError, TrainingError, CheckpointError: each with one clear message.
+        RunError, ConfigError, DataError, ModelError, TrainingError, CheckpointError, OSError: each with one clear
+            message. What of it can be known at once comes before the data are read.
     """
     state, sets, parts = prepare(config, out, resume=resume, say=say, progress=progress)
     main = state.is_main_process
     measured = ([sets.held_out] if sets.held_out else []) + sets.tests
     similarity = parts.objective.similarity
+    steps = steps_of(config, rows_of(parts.material, config), state.num_processes)
+    if main and build.never_hard(config, steps):
+        warm = config.curriculum.warmup
+        say(f"curriculum.warmup = {warm:,}, and the run has {steps:,} steps: none of them sees a mutant")
     before: dict[str, Any] = {}
     parts.encoder.to(state.device)
     if main and measured:
@@ -81,7 +86,7 @@ def train(
         return Outcome(ended, verdict="nothing was held out, so nothing says whether the model got better")
     after = evaluate(encoders.opened(str(out / MODEL), **build.form_of(config)), measured, similarity)
     rows = {"BM25": bm25.evaluate(measured), "before": Results.of(before.values()), "after": after}
-    in_domain = [HELD_OUT] if sets.held_out else []
+    in_domain = [build.HELD_OUT] if sets.held_out else []
     verdict = _verdict(before, after.record())
     report.write_json(
         out / REPORT,
@@ -93,8 +98,8 @@ def train(
             "config": plain(config),
             "left_out": sets.left_out,
             "steps": ended.step,
-            "best_step": ended.best_step,
-            "validation": ended.best,
+            "best_step": ended.best_step if sets.validation else None,
+            "validation": ended.best if sets.validation else None,
             "verdict": verdict,
             "results": {name: one.record() for name, one in rows.items()},
         },
@@ -149,13 +154,14 @@ def _processes() -> Any:
 
 
 def _may_begin(config: Config, out: Path, *, resume: bool) -> None:
-    """See that the folder is what it is said to be."""
+    """See that the folder is what it is said to be, and can be written to."""
     file = out / SETTINGS
     if resume:
         if not file.is_file():
             raise RunError(f"{out}: there is no run to resume")
         if settings_of(out) != config:
             raise RunError(f"{file}: was begun with other settings; a resumed run keeps its own")
+        check_folder(out)
         return
     if not is_text(str(out)):
         raise RunError(f"{str(out)!a}: no name of a folder in utf-8; choose another --out")
@@ -164,6 +170,7 @@ def _may_begin(config: Config, out: Path, *, resume: bool) -> None:
     for kept in (MODEL, REPORT):
         if os.path.lexists(out / kept):
             raise RunError(f"{out / kept}: is there already, and would be replaced; choose another --out")
+    check_folder(out)
 
 
 def _same_data(out: Path, now: str, tell: Say) -> None:

@@ -8,7 +8,7 @@ from synctrain.data.retrieval import digest, fewer, read_retrieval, read_retriev
 from synctrain.data.rows import Skipped
 from synctrain.data.sources import Source, qualified, sources
 from synctrain.data.split import Split, retrieval_of, split, without_leaks
-from synctrain.data.trees import Module, modules, read_source
+from synctrain.data.trees import Module, check_targets, modules, read_source
 from synctrain.data.uniform import pairs_target, write_pairs
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Skipped",
     "Source",
     "Split",
+    "check_targets",
     "digest",
     "fewer",
     "fingerprint",

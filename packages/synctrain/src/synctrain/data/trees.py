@@ -57,10 +57,9 @@ def modules(
         DataError: A target is neither a path nor installed, or holds no Python file.
     """
     seen: set[str] = set()
+    check_targets(targets)
     for target in targets:
-        empty = True
         for file, base, inside in _found(str(target)):
-            empty = False
             path = file.relative_to(base).as_posix()
             real = os.path.realpath(file)
             if real in seen:
@@ -72,7 +71,12 @@ def modules(
             else:
                 yield Module(file, path, _dotted(path))
             seen.add(real)
-        if empty:
+
+
+def check_targets(targets: Sequence[str | Path]) -> None:
+    """See that targets of ``modules`` are there and hold Python files, which takes no time. Raises ``DataError``."""
+    for target in targets:
+        if next(_found(str(target)), None) is None:
             raise DataError(f"{target}: no Python file in it")
 
 

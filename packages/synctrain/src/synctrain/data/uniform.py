@@ -11,6 +11,7 @@ from pathlib import Path
 
 from synctrain.data.compare import normalised_query
 from synctrain.data.rows import JSON_LINES, Outcome, Row
+from synctrain.files import check_file
 from synctrain.types import DataError, Pair
 
 _OWN = {"id", "query", "code", "question_id"}
@@ -28,10 +29,14 @@ def pair(row: Row) -> Outcome:
 
 
 def pairs_target(path: str | Path) -> Path:
-    """Return a path that ``write_pairs`` may write to. Raises ``DataError`` for a name that ``read_pairs`` refuses."""
+    """Return a path that ``write_pairs`` can write to.
+
+    Raises ``DataError`` for a name that ``read_pairs`` refuses, and ``OSError`` where it cannot be written.
+    """
     target = Path(path)
     if not target.name.endswith(JSON_LINES):
         raise DataError(f"{target}: pairs are an object a line; the file's name must end in {' or '.join(JSON_LINES)}")
+    check_file(target)
     return target
 
 

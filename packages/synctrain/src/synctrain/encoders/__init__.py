@@ -10,7 +10,7 @@ from synctrain.encoders.scratch import Scratch
 from synctrain.encoders.similarity import mark, similarity_of
 from synctrain.encoders.store import TokenStore
 from synctrain.encoders.tokenizer import train_tokenizer
-from synctrain.encoders.transformer import LENGTH, ModelError, Transformer
+from synctrain.encoders.transformer import LENGTH, ModelError, Transformer, has_data_flow
 
 __all__ = [
     "LENGTH",
@@ -28,6 +28,7 @@ __all__ = [
     "embedder",
     "find",
     "has_accelerator",
+    "has_data_flow",
     "load",
     "mark",
     "opened",

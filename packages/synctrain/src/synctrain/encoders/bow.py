@@ -15,10 +15,11 @@ from synctrain.encoders.scratch import Scratch
 class Bow(Scratch):
     """The mean of its tokens' vectors stands for a text; order says nothing.
 
-    A saved folder is one that ``SentenceTransformer`` loads, as static embeddings, with the same vectors.
+    A saved folder is one that ``SentenceTransformer`` loads, as static embeddings, with the same vectors: zeros for a
+    text without tokens.
     """
 
-    NAME, WIDTH, INSIDE = "bow", 512, "0_StaticEmbedding"
+    NAME, WIDTH, NOTHING, INSIDE = "bow", 512, (), "0_StaticEmbedding"
 
     def encode(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the mean vector of each text."""

@@ -39,7 +39,7 @@ def embedder(encoder: Any, *, tokens: int = TOKENS) -> Embed:
             with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
                 for batch in np.split(order, _cuts(taken[order], tokens)):
                     if len(batch):
-                        flat = torch.tensor([i for n in batch for i in ids[n]])
+                        flat = torch.tensor([i for n in batch for i in ids[n]], dtype=torch.int64)
                         found = encoder(Ragged(flat, torch.from_numpy(lengths[batch])))
                         vectors[torch.from_numpy(batch)] = found.float().cpu()
         finally:

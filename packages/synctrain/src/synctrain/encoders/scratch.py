@@ -24,12 +24,13 @@ class Scratch(nn.Module, ABC):
     """One network for queries and code alike, over a vector for each token, all of it random at first.
 
     Vectors (texts, dimension) of length 1 where ``normalize``. A text's vector depends on that text alone: no padding
-    takes part in it. A text without a known token is the unknown one.
+    takes part in it. A token that is not known is the unknown one; ``NOTHING`` is what a text without tokens is.
     """
 
     NAME: ClassVar[str]  # in settings and in saved folders
     WIDTH: ClassVar[int]  # the dimension where none is asked for
     GAP: ClassVar[int] = 0  # empty places that each text needs beside those of its tokens
+    NOTHING: ClassVar[tuple[int, ...]] = (0,)  # the tokens of a text without any
     INSIDE: ClassVar[str] = "."  # where weights and tokenizer lie in a saved folder
 
     def __init__(
@@ -46,12 +47,13 @@ class Scratch(nn.Module, ABC):
     @property
     def fingerprint(self) -> str:
         """What token ids depend on, as a hash."""
-        return hashlib.sha256(f"scratch {self.max_length} {self.tokenizer.to_str()}".encode()).hexdigest()
+        about = f"scratch {self.NOTHING} {self.max_length} {self.tokenizer.to_str()}"
+        return hashlib.sha256(about.encode()).hexdigest()
 
     def tokenize(self, texts: Sequence[str], kind: Kind) -> list[list[int]]:  # noqa: ARG002 - both kinds look alike
-        """Return the token ids of each text, at least one, cut to ``max_length``."""
+        """Return the token ids of each text, or ``NOTHING``, cut to ``max_length``."""
         encoded = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        return [one.ids[: self.max_length] or [0] for one in encoded]
+        return [one.ids[: self.max_length] or list(self.NOTHING) for one in encoded]
 
     def forward(self, tokens: Ragged) -> Tensor:
         """Return one vector a text, (texts, dimension). The tokens may be on the CPU."""

@@ -25,6 +25,8 @@ Pooling: TypeAlias = Literal["mean", "cls", "pooler"]
 Form: TypeAlias = Literal["plain", "unixcoder", "graphcodebert"]
 GRAPH: Form = "graphcodebert"
 PUBLISHED = "graphcodebert-base"  # a model of this name takes its code with data flow, where nothing else is said of it
+MODE = "<encoder-only>"  # UniXcoder's token for how it is to read
+SPECIAL = ("<s>", MODE, "</s>")  # that stand around its texts
 LENGTH = 128  # tokens of a text, where nobody says otherwise
 DATA_FLOW = 64  # nodes of a text, as published
 AGREE = 1e-4  # packed and padded vectors of a probe may differ by this part of their length
@@ -90,6 +92,8 @@ class Transformer(nn.Module):
         self.normalize, self.flatten, self.data_flow = normalize, flatten, data_flow
         if pooling == "pooler" and getattr(model, "pooler", None) is None:
             raise ModelError("this model has no pooler; there are mean and cls")
+        if form == "unixcoder" and (lacking := sorted(set(SPECIAL) - set(tokenizer.get_vocab()))):
+            raise ModelError(f"unixcoder: this form needs {', '.join(SPECIAL)}; the tokenizer lacks {lacking[0]}")
         if pooling != "pooler" and isinstance(pooler := getattr(model, "pooler", None), nn.Module):
             pooler.requires_grad_(requires_grad=False)  # no gradient reaches it, which several processes would wait for
         self.dimension: int = model.config.hidden_size  # type: ignore[union-attr,assignment]
@@ -117,11 +121,11 @@ class Transformer(nn.Module):
         What is None is taken from the folder: as ``save`` wrote it, else from its sentence-transformers files (which
         may have no other modules than ``MODULES`` and no default prompt), else mean pooling, 128 tokens, no scaling.
         GraphCodeBERT, known by its published name, has its form and its pooler. Raises ``ModelError`` for what is no
-        model, lacks weights, or has them in a pickle only.
+        model, lacks weights, or has them in a pickle only, and for a ``max_length`` beyond the model's positions.
         """
         refuse_pickles(name)
         about = _about(Path(name), pooling)
-        form = form or about.get("form") or (GRAPH if not about and Path(name).name.lower() == PUBLISHED else None)
+        form = form or _form(name, about)
         pooling = pooling or about.get("pooling", "pooler" if form == GRAPH else "mean")
         try:
             config = AutoConfig.from_pretrained(name, trust_remote_code=False)
@@ -140,7 +144,10 @@ class Transformer(nn.Module):
         if needed:
             raise ModelError(f"{name}: {len(needed)} of the model's weights are not there, {needed[0]} among them")
         if form is None:
-            form = "unixcoder" if "<encoder-only>" in tokenizer.get_vocab() else "plain"
+            form = "unixcoder" if MODE in tokenizer.get_vocab() else "plain"
+        positions = getattr(config, "max_position_embeddings", None)
+        if max_length and positions and max_length > positions:
+            raise ModelError(f"{name}: max_length = {max_length:,}: the model has positions for {positions:,} tokens")
         wanted = max_length or int(about.get("max_length", LENGTH))
         return cls(
             model.float(),
@@ -177,7 +184,7 @@ class Transformer(nn.Module):
             rows = self.tokenizer(given, truncation=True, max_length=self.max_length)["input_ids"]
             return [row or [self.pad] for row in rows]  # no text is no row, in a tokenizer without special tokens
         special = self.tokenizer.convert_tokens_to_ids
-        first, mode, last = (special(token) for token in ("<s>", "<encoder-only>", "</s>"))
+        first, mode, last = (special(token) for token in SPECIAL)
         room = self.max_length - 4
         bodies: Any = self.tokenizer(given, truncation=True, max_length=room, add_special_tokens=False)["input_ids"]
         return [[first, mode, last, *body, last] for body in bodies]
@@ -335,6 +342,20 @@ def _about(folder: Path, pooling: Pooling | None) -> dict[str, Any]:
     if pooling is None and found.get("pooling", "mean") not in get_args(Pooling):
         raise ModelError(f"{folder}: pools by {found['pooling']}; there are {', '.join(get_args(Pooling))}")
     return found
+
+
+def _form(name: str, about: dict[str, Any]) -> Form | None:
+    """Return the form that a folder or a published name says, None where the tokenizer decides: unixcoder or plain."""
+    said: Form | None = about.get("form")
+    return said or (GRAPH if not about and Path(name).name.lower() == PUBLISHED else None)
+
+
+def has_data_flow(name: str, form: Form | None = None) -> bool:
+    """Say whether a pretrained model takes code with its data flow, by the form asked for, or what its folder says.
+
+    Raises ``ModelError`` for a folder whose description cannot be read.
+    """
+    return (form or _form(name, _about(Path(name), "mean"))) == GRAPH
 
 
 def _modules(folder: Path) -> dict[str, Any]:
