@@ -535,6 +535,10 @@ DECEPTIONS: list[tuple[str, str, bool]] = [
     ("class A:\n    |'doc'|\n    b = 1\n", "", True),
     ("@|a|\ndef f(): pass\n", "", False),
     (f"f({LONG}, |a|, b)\n", "", False),
+    # A declaration behind a use in another statement.
+    ("while x: pass\nwith a: pass||\n", "; global x", False),
+    ("while y: pass\nwith a: pass||\n", "; global x", True),
+    ("class A:\n    x\n    y = |1|\n", "1; global x", False),
     # What a line begins with decides which block it is in.
     ("class A:\n    |async| def f(): pass\n    x = 1\n", "", False),
     ("class A:\n    ||def f():\n        pass\n    x = 1\n", "# ", False),
@@ -644,3 +648,12 @@ def test_known_deceptions(text: str, new: str, valid: bool) -> None:
     verdicts = {level: Checker(source).verdict((edit,), level) for level in levels}
     assert set(verdicts.values()) == {expected}, verdicts
     assert Checker(source).combined((edit,)) == expected
+
+
+@pytest.mark.parametrize("before", ["", "if x:\n    pass\n"])
+def test_what_is_commented_out_is_what_is_taken_away(before: str) -> None:
+    text = f"{before}def f(): return d\n"
+    at = len(text) - 2
+    checker = Checker(astmut.Source(text))
+    assert checker.verdict((astmut.Edit(astmut.Span(at, at + 1), ""),)) == ""
+    assert checker.verdict((astmut.Edit(astmut.Span(at, at), "#"),)) == "duplicate"

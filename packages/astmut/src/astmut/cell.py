@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from astmut.model import Edit, Span, Text, hull
 from astmut.source import deeply
 from astmut.trees import Outcome, dump, outcome
-from astmut.words import Sequence61, of_whole_words, words
+from astmut.words import Sequence61, may_run_on, of_whole_words, words
 
 # Reasons to refuse a mutant.
 UNCOMPILABLE_SOURCE = "source-does-not-compile"
@@ -180,6 +180,8 @@ class Cell:
         if whole is None:
             return None
         start, _, old, piece = whole
+        if may_run_on(old) or may_run_on(piece):
+            return None
         new = words(piece)
         if new is None:
             return None

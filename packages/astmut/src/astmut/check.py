@@ -170,9 +170,15 @@ class Checker:
         cells = self.cells
         if edits[0].span.start < cells.future_end or not (region.begins_well(edits) and region.ends_well(edits)):
             return True
-        if any("__future__" in new for _, new in edits):
+        if any("__future__" in new for _, new in edits) or self._declares(edits):
             return True
         return self._says(cells.declared_on_top, region, edits)
+
+    def _declares(self, edits: Sequence[Edit]) -> bool:
+        """Whether edits bring in ``global``: behind a use of the name, in another region perhaps, it is an error."""
+        if not any("global" in new for _, new in edits):
+            return False
+        return not any("global" in self.source.text.cut(*span) for span, _ in edits)
 
     def _too_small(self, cell: Cell, edits: Sequence[Edit]) -> bool:
         """Whether a cell below a region cannot judge ``edits``, by what they or its surroundings are."""

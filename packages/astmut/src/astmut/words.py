@@ -141,9 +141,14 @@ def tally(text: str) -> Balance:
     return _tally(text) if len(text) < _OFTEN_MET else _tally.__wrapped__(text)
 
 
+def may_run_on(text: str) -> bool:
+    """Whether a piece of a program may take in what follows it, as the beginning of a string or comment would."""
+    return _MAY_RUN_ON.search(text) is not None and _MAY_RUN_ON.search(_COMPLETE.sub("", text)) is not None
+
+
 @lru_cache(4096)
 def _tally(text: str) -> Balance:
-    if _MAY_RUN_ON.search(text) and _MAY_RUN_ON.search(_COMPLETE.sub("", text)):
+    if may_run_on(text):
         return None
     found = words(text)
     return None if found is None else (len(found), sum([hash(word) for _, word in found]))
