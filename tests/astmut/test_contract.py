@@ -539,6 +539,7 @@ DECEPTIONS: list[tuple[str, str, bool]] = [
     ("while x: pass\nwith a: pass||\n", "; global x", False),
     ("while y: pass\nwith a: pass||\n", "; global x", True),
     ("class A:\n    x\n    y = |1|\n", "1; global x", False),
+    ("x\nif a: |globals()|\n", "1; global x", False),
     # What a line begins with decides which block it is in.
     ("class A:\n    |async| def f(): pass\n    x = 1\n", "", False),
     ("class A:\n    ||def f():\n        pass\n    x = 1\n", "# ", False),

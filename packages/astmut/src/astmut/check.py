@@ -53,8 +53,10 @@ _UNIVERSAL = {"utf-8", "utf-8-sig"}
 # With one of these in it, the new text of an element could be two, or be something else inside brackets.
 _NOT_ALONE = re.compile(r"[,:*]|(?<![=!<>])=(?!=)|\b(?:for|lambda)\b")
 _BRACKET = re.compile(r"[()\[\]{}]")
+# What may not stand everywhere, or may end or divide a statement.
 _RISK = re.compile(r"[;#\\]|:=|\b(?:await|async|yield|return|break|continue|import|global|nonlocal)\b")
 _WORD = re.compile(r"[^\W\d]\w*")
+_GLOBAL = re.compile(r"\bglobal\b")  # behind a use of its name, in another region perhaps, it is an error
 
 
 @contextmanager
@@ -170,15 +172,9 @@ class Checker:
         cells = self.cells
         if edits[0].span.start < cells.future_end or not (region.begins_well(edits) and region.ends_well(edits)):
             return True
-        if any("__future__" in new for _, new in edits) or self._declares(edits):
+        if any("__future__" in new for _, new in edits) or self._brings_in(edits, _GLOBAL):
             return True
         return self._says(cells.declared_on_top, region, edits)
-
-    def _declares(self, edits: Sequence[Edit]) -> bool:
-        """Whether edits bring in ``global``: behind a use of the name, in another region perhaps, it is an error."""
-        if not any("global" in new for _, new in edits):
-            return False
-        return not any("global" in self.source.text.cut(*span) for span, _ in edits)
 
     def _too_small(self, cell: Cell, edits: Sequence[Edit]) -> bool:
         """Whether a cell below a region cannot judge ``edits``, by what they or its surroundings are."""
@@ -187,7 +183,7 @@ class Checker:
         if cell.bare:
             if any(new and NEEDS_WRAPPER.search(new) for _, new in edits):
                 return True
-        elif self._brings_in(edits) or (cell.prefix.startswith("async") and _returns_or_yields(cell, edits)):
+        elif self._brings_in(edits, _RISK) or (cell.prefix.startswith("async") and _returns_or_yields(cell, edits)):
             return True
         elif cell.suffix == "\n" and any(LINE_END.search(new) for _, new in edits):
             return True  # a wrapper of one line
@@ -195,14 +191,14 @@ class Checker:
             return True  # `except` and `except*` do not mix
         return self._says(self.cells.declared_around(cell.start, cell.end), cell, edits)
 
-    def _brings_in(self, edits: Sequence[Edit]) -> bool:
-        """Whether edits bring in what may not stand everywhere, or may end or divide a statement."""
+    def _brings_in(self, edits: Sequence[Edit], what: re.Pattern[str]) -> bool:
+        """Whether edits bring in something of a kind: a word that they do not take away as well, or any sign."""
         for _, new in edits:
-            if new and (risks := set(_RISK.findall(new))):
-                if not all(risk.isalpha() for risk in risks):
+            if new and (found := set(what.findall(new))):
+                if not all(each.isalpha() for each in found):
                     return True
                 removed = " ".join(self.source.text.cut(*span) for span, _ in edits)
-                if risks - set(_RISK.findall(removed)):
+                if found - set(what.findall(removed)):
                     return True
         return False
 
