@@ -13,9 +13,9 @@ import astmut.rules
 from astmut import engine
 from astmut.engine import MODES, Found, Mode, Stats
 from astmut.model import Mutant, Site
-from astmut.rulebook import Rule, choose, configured, load_plugins, may_apply
+from astmut.rulebook import Rule, choose, configured, listed, load_plugins, may_apply
 from astmut.source import Program, Source, deeply
-from astmut.where import wanted
+from astmut.where import LINES, wanted
 
 __all__ = ["mutate", "sites"]
 
@@ -132,10 +132,7 @@ def _found(
     For a ``check`` of mutants the text is compiled as well: now, so that what is wrong with it is said at once, and
     before libcst has parsed it, since the two together would take more memory.
     """
-    try:
-        lines = list(lines)
-    except TypeError:
-        raise TypeError(f"lines are pairs of first and last line, such as [(1, 2)], not {lines!r}") from None
+    lines = listed(lines, LINES)
     look = function is None and not lines  # a function that is asked for is looked for in the tree
 
     def may_have_sites(value: str) -> bool:

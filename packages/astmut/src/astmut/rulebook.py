@@ -46,7 +46,6 @@ F = typing.TypeVar("F", bound=RuleFunction)
 ANNOTATION, PATTERN, FSTRING = "annotation", "pattern", "f-string"
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 
-
 _RULES = "rules are names or rules, such as ['if-to-body'], not {!r}"
 _GROUPS = "groups are names, such as ['sync'], not {!r}"
 _OPTIONS = (
@@ -232,11 +231,11 @@ def choose(names: Iterable[str | Rule] | str | None = None, groups: Iterable[str
     Raises ``UnknownRuleError`` for a name or group that does not exist, ``TypeError`` for what is no name.
     """
     names = [names] if isinstance(names, str) else names
-    groups = [groups] if isinstance(groups, str) else _listed(groups, _GROUPS)
+    groups = [groups] if isinstance(groups, str) else listed(groups, _GROUPS)
     if names is None and not groups:
         return tuple(RULES[name] for name in sorted(RULES))
     chosen: dict[str, Rule] = {}
-    for each in () if names is None else _listed(names, _RULES):
+    for each in () if names is None else listed(names, _RULES):
         found = each if isinstance(each, Rule) else RULES.get(each) if isinstance(each, str) else None
         if found is None:
             raise _fault("rule", each)
@@ -265,7 +264,7 @@ def _fault(kind: str, name: Any) -> Exception:
     )
 
 
-def _listed(values: Any, fault: str) -> list[Any]:
+def listed(values: Any, fault: str) -> list[Any]:
     """Return the items of an argument; ``fault`` says how it should be."""
     try:
         return list(values)

@@ -74,6 +74,16 @@ def is_zero(node: cst.CSTNode) -> bool:
     return isinstance(node, cst.Integer | cst.Float | cst.Imaginary) and node.evaluated_value == 0
 
 
+def operands(operation: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
+    """Yield an expression and, where it is a binary operation, the operands of it and of those in it."""
+    stack = [operation]
+    while stack:
+        each = stack.pop()
+        yield each
+        if type(each) is cst.BinaryOperation:
+            stack += (each.left, each.right)
+
+
 def is_elif(node: cst.If, source: Source) -> bool:
     """Whether an ``if`` is written as the ``elif`` of another."""
     above: Any = source.parent(node)

@@ -8,6 +8,7 @@ from typing import Any
 
 import libcst as cst
 
+from astmut.model import Span
 from astmut.source import Key, Source
 from astmut.surroundings import is_target
 
@@ -22,6 +23,13 @@ _FIELDS: dict[type[cst.CSTNode], str] = {
 _OTHERS: dict[type[cst.CSTNode], str] = {cst.Attribute: "attr", cst.Arg: "keyword", cst.MatchKeywordElement: "key"}
 
 
+def binds(source: Source, span: Span) -> bool:
+    """Say whether a ``:=`` begins in a span."""
+    walruses = source.by_type.get(cst.NamedExpr, ())
+    at = bisect_left(walruses, span.start, key=source.starts.__getitem__)  # they are in the order of the text
+    return at < len(walruses) and source.starts[walruses[at]] < span.end
+
+
 def unbinds(source: Source, changed: Iterable[Key]) -> bool:
     """Say whether a ``:=`` stands in what is changed, and what is left reads its name before anything binds it.
 
@@ -30,9 +38,8 @@ def unbinds(source: Source, changed: Iterable[Key]) -> bool:
     walruses = source.by_type.get(cst.NamedExpr)
     if not walruses:
         return False
-    starts = sorted(source.starts[number] for number in walruses)
     gone = [source.place(key) for key in changed]
-    if not any(bisect_left(starts, start) < bisect_left(starts, end) for start, end in gone):
+    if not any(binds(source, span) for span in gone):
         return False
 
     def is_gone(number: int) -> bool:

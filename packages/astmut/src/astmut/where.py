@@ -20,6 +20,8 @@ _SKIP = re.compile(r"""[#,;]\s*astmut:\s*skip(?P<file>-file)?(?![\w`'"-])""")
 _PARTS = (cst.Else, cst.ExceptHandler, cst.ExceptStarHandler, cst.Finally, cst.MatchCase)
 _STATEMENTS = (cst.BaseCompoundStatement, cst.SimpleStatementLine, *_PARTS)
 
+LINES = "lines are pairs of first and last line, such as [(1, 2)], not {!r}"
+
 Wanted = Callable[[int, int], bool]
 
 
@@ -58,7 +60,7 @@ def _line_spans(source: Source, ranges: Iterable[tuple[int, int]]) -> Iterator[S
             a, b = pair
             first, behind = max(index(a), 1) - 1, min(index(b), last)
         except (TypeError, ValueError):
-            raise TypeError(f"lines are pairs of first and last line, such as [(1, 2)], not {pair!r}") from None
+            raise TypeError(LINES.format(pair)) from None
         if first < behind:
             yield Span(starts[first], starts[behind])
 

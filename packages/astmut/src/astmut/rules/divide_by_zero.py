@@ -4,7 +4,7 @@ import libcst as cst
 
 from astmut.rulebook import Rewrites, rule
 from astmut.source import Source
-from astmut.surroundings import is_zero
+from astmut.surroundings import is_zero, operands
 from astmut.walrus import unbinds
 
 OPERATORS = {
@@ -50,11 +50,4 @@ def divide_by_zero(node: cst.BinaryOperation | cst.AugAssign, source: Source) ->
 
 def _shows_text(operand: cst.BaseExpression) -> bool:
     """Whether an operand is a string, or an operation in which one takes part."""
-    stack = [operand]
-    while stack:
-        each = stack.pop()
-        if type(each) in STRINGS:
-            return True
-        if type(each) is cst.BinaryOperation:
-            stack += (each.left, each.right)
-    return False
+    return any(type(each) in STRINGS for each in operands(operand))

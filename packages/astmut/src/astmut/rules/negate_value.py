@@ -5,7 +5,7 @@ import libcst as cst
 from astmut.layout import wrap
 from astmut.rulebook import Rewrites, rule
 from astmut.source import Source
-from astmut.surroundings import is_zero
+from astmut.surroundings import is_zero, operands
 
 NUMBERS = {cst.Integer, cst.Float, cst.Imaginary}
 NOT_NUMBERS = {
@@ -54,17 +54,5 @@ def negate_value(node: cst.Assign | cst.AnnAssign, source: Source) -> Rewrites:
     elif kind in NUMBERS:
         if not is_zero(value):
             yield wrap(source, value, "-", "")
-    elif _may_be_number(value):
+    elif not any(type(each) in NOT_NUMBERS for each in operands(value)):
         yield wrap(source, value, "-", "") if value.lpar else wrap(source, value, "-(", ")")
-
-
-def _may_be_number(operation: cst.BaseExpression) -> bool:
-    """Whether no operand shows that the result is something else."""
-    stack: list[cst.BaseExpression] = [operation]
-    while stack:
-        each = stack.pop()
-        if type(each) in NOT_NUMBERS:
-            return False
-        if type(each) is cst.BinaryOperation:
-            stack += (each.left, each.right)
-    return True

@@ -6,6 +6,7 @@ import libcst as cst
 
 from astmut.rulebook import Rewrites, rule
 from astmut.source import Source
+from astmut.walrus import binds
 
 
 @rule("swap-arguments", "disco", "natural", tokens=",")
@@ -35,16 +36,5 @@ def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     return [
         {source.outer(a): (b,), source.outer(b): (a,)}
         for (a, one), (b, other) in pairwise(zip(positional, codes, strict=True))
-        if one != other and not (":=" in one and _binds(a)) and not (":=" in other and _binds(b))
+        if one != other and not binds(source, source.outer(a)) and not binds(source, source.outer(b))
     ]
-
-
-def _binds(argument: cst.CSTNode) -> bool:
-    """Whether an argument in which ``:=`` is written, in a string perhaps, binds a name."""
-    stack = [argument]
-    while stack:
-        each = stack.pop()
-        if type(each) is cst.NamedExpr:
-            return True
-        stack += each.children
-    return False
