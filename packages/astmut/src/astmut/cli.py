@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -31,6 +32,7 @@ _SUBSTITUTE = "substitute-library-function"
 
 _LINES = re.compile(r"(\d+)(?:-(\d+))?")
 _ID = re.compile(r"[0-9a-f]{16}")
+QUIET_SECONDS = 1.0  # after a Ctrl-C, another does nothing for so long
 
 
 class Selection(NamedTuple):
@@ -450,9 +452,28 @@ def _terminate(_signal: int, _frame: object) -> NoReturn:
     sys.exit(TERMINATED)
 
 
+def _interrupts() -> Callable[[int, object], None]:
+    """Return what Ctrl-C does: the first ends the command, and those of the next second do not disturb its ending.
+
+    A second one in a weak reference's callback, as where the workers go, would be printed as a traceback. A later one
+    counts again, since the first may have come in such a place, where Python drops it.
+    """
+    first = -QUIET_SECONDS
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        nonlocal first
+        if time.monotonic() - first >= QUIET_SECONDS:
+            first = time.monotonic()
+            raise KeyboardInterrupt
+
+    return interrupt
+
+
 def main() -> None:
     """Run the command line: the program `astmut`."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell ignores it, as behind `&`
+        signal.signal(signal.SIGINT, _interrupts())
     warnings.showwarning = _warn  # type: ignore[assignment] # it is told more than users want to know
     try:
         status = commands.main(prog_name="astmut", standalone_mode=False)
