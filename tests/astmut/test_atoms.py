@@ -275,7 +275,7 @@ def test_the_balance_of_words(
     text: str, edits: list[tuple[int, int, str]], same_as: list[tuple[int, int, str]]
 ) -> None:
     def of(changes: list[tuple[int, int, str]]) -> tuple[int, int] | None:
-        return balance(astmut.Source(text).text, [astmut.Edit(astmut.Span(a, b), new) for a, b, new in changes])
+        return balance(astmut.Source(text), [astmut.Edit(astmut.Span(a, b), new) for a, b, new in changes])
 
     assert of(edits) == (None if same_as is None else of(same_as))
 

@@ -384,6 +384,17 @@ class C[T](B[T]):
     def f(self): return T
 """)
 
+PROGRAMS.append("""TABLE = {
+    'a': f(1, 'b' 'c', [x for x in y if "#"]),  # one
+    "d": (f'{e}' 'f', g("h", 'h'), "h"),
+    f"i{j!r}": k(l, *m, n=(o), p=lambda: (q, r)),  # two
+    's': "s" "", 't': [u, (v), w, (x # three
+        + y), z], "a-b": "c-d",
+    **{'e': b'f'},
+}; end(1, [2], (3, 'very long, so that elements are judged by themselves and not the statement that they stand in'),
+    "as the check does with all that is over three hundred bytes") # four
+""")
+
 LAYOUT = ["\n", "\n    ", "\n        ", "\\\n", "\\", " ", "\t", "\x0c", "#", "# c", ";", "; "]
 SCRAPS = [
     *("yield", "yield x", "await ", "return x", "return", "x := 1", "(x := 1)", "global x", "global q", "nonlocal n"),
@@ -439,7 +450,10 @@ def edits_in(draw: st.DrawFn, piece: Piece) -> astmut.Edit:
     )
     new = draw(st.one_of(scrap, st.tuples(scrap, scrap).map(" ".join)))
     blank = draw(st.sampled_from(["", " "]))
-    how = draw(st.sampled_from(["delete", "replace", "replace more", "before", "behind"]))
+    how = draw(st.sampled_from(["delete", "replace", "replace more", "before", "behind", "inside"]))
+    if how == "inside":  # a string or word, perhaps
+        cuts = draw(st.tuples(st.integers(start, end), st.integers(start, end)))
+        return astmut.Edit(astmut.Span(min(cuts), max(cuts)), new)
     if how == "delete":
         return astmut.Edit(astmut.Span(start, end), "")
     if how == "replace":
@@ -619,6 +633,23 @@ DECEPTIONS: list[tuple[str, str, bool]] = [
     ("x = f(|b'a'|, 1)\n", "RB'a'", True),
     ("x = |fi|\n", "\ufb01", True),
     ("x = |0xf |or b\n", "15 ", True),
+    # An element that becomes two, or none, or slips out of its brackets.
+    (f"x = [a, |(c)|, {LONG}]\n", "c) + (d", False),
+    (f"x = [a, |(c)|, {LONG}]\n", "c] + [d", True),
+    (f"x = [a, |(c)|, {LONG}]\n", "c,", False),
+    (f"x = [a, |(c)|, {LONG}]\n", "c, # d", False),
+    (f"x = [a, |(c)|, {LONG}]\n", "c, d", True),
+    (f"x = [a, |(c)|, {LONG}]\n", "c for c in d", False),
+    (f"x = [a, |(c)|, {LONG}]\n", "*c", True),
+    (f"x = [a, |(c)|, {LONG}]\n", "'](' + ')['", True),
+    (f"x = f(a=|(b := c)|, e=[{LONG}])\n", "b := c", False),
+    (f"x = f(a=b(|c, d|), e=[{LONG}])\n", "d, c", True),
+    (f"x = f(a=b|(c, d)|, e=[{LONG}])\n", ", d=c", True),
+    # A comment whose line end is taken away.
+    (f"x = [a # b\n|    + c|, {LONG}]\n", "", True),
+    (f"x = [a # b|\n    + c|, {LONG}]\n", "", False),
+    ("x = (a # b|\n    + c|); d\n", "", False),
+    ("if a:\n    x = (b # c|\n    )|; d\n", "", False),
     # What only a whole statement knows.
     ("try:\n    pass\nexcept |A|:\n    pass\nexcept B:\n    pass\n", "", False),
     ("try:\n    pass\nexcept A:\n    pass\nexcept |B|:\n    pass\n", "", True),
@@ -649,6 +680,53 @@ def test_known_deceptions(text: str, new: str, valid: bool) -> None:
     verdicts = {level: Checker(source).verdict((edit,), level) for level in levels}
     assert set(verdicts.values()) == {expected}, verdicts
     assert Checker(source).combined((edit,)) == expected
+
+
+@pytest.mark.parametrize(
+    ("literal", "part", "new", "again"),
+    [
+        ('"a-b"', "-", "+", "'a+b'"),
+        ('f"{a - b}"', "-", "+", 'f"{a+b}"'),
+        ('"a" "b"', 'b"', 'c"', "'ac'"),
+        ('f"a{b}" "c"', 'c"', '" "d"', 'f"a{b}d"'),
+        ('b"a-b"', "-", "\\x2b", 'b"a+b"'),
+    ],
+)
+@pytest.mark.parametrize("others", ["", f", {LONG}"])
+def test_a_change_inside_a_string_is_one_of_the_string(
+    literal: str, part: str, new: str, again: str, others: str
+) -> None:
+    text = f"if c:\n    x = f({literal}{others})\n"
+    start = text.index(literal)
+    inside = start + literal.index(part)
+    checker = Checker(astmut.Source(text))
+    assert checker.verdict((astmut.Edit(astmut.Span(inside, inside + len(part)), new),)) == ""
+    whole = astmut.Edit(astmut.Span(0, len(text)), text.replace(literal, again).replace("f(", "f (", 1))
+    assert checker.verdict((whole,)) == "duplicate"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_change_of_several_statements_is_compared_with_that_of_one(first: int) -> None:
+    text = "class A(f(a)):\n    b = 1\nc = 2\nd = 3\n"
+    at = text.index("2")
+    one = astmut.Edit(astmut.Span(at, at + 1), "4")
+    base = text.index("(a)")
+    other = astmut.Edit(astmut.Span(base, base + 3), "")
+    for edit, new in (one, text.replace("2", "4")), (other, text.replace("(a)", "")):
+        checker = Checker(astmut.Source(text))
+        edits = [edit, astmut.Edit(astmut.Span(0, len(text)), new.replace("\n", "\n\n"))]
+        assert [checker.verdict((edit,)) for edit in (edits[first], edits[1 - first])] == ["", "duplicate"]
+
+
+def test_a_change_inside_a_comment_is_none() -> None:
+    text = "if c:\n    x = f(  # one\n        a)\n"
+    comment, use = text.index("one"), text.index("a)")
+    checker = Checker(astmut.Source(text))
+    other = astmut.Edit(astmut.Span(use, use + 1), "b")
+    remark = astmut.Edit(astmut.Span(comment, comment + 3), "two")
+    assert checker.verdict((remark,)) == "same-tree"
+    assert checker.verdict((remark, other)) == ""
+    assert checker.verdict((other,)) == "duplicate"
 
 
 @pytest.mark.parametrize("before", ["", "if x:\n    pass\n"])

@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from astmut.model import Edit, Span, Text, hull
-from astmut.source import deeply
+from astmut.model import Edit, Span, hull
+from astmut.source import Source, deeply
 from astmut.trees import Outcome, dump, outcome
-from astmut.words import Sequence61, may_run_on, of_whole_words, words
+from astmut.words import Sequence61, may_run_on, of_whole_words, sequence_of
 
 # Reasons to refuse a mutant.
 UNCOMPILABLE_SOURCE = "source-does-not-compile"
@@ -62,14 +62,16 @@ class Cell:
         "flags",
         "prefix",
         "role",
+        "source",
         "start",
         "suffix",
         "text",
     )
 
-    def __init__(self, text: Text, span: Span, prefix: str, suffix: str, flags: int, *, bare: bool = False) -> None:
+    def __init__(self, source: Source, span: Span, prefix: str, suffix: str, *, bare: bool = False) -> None:
         """Nothing is compiled before the first question."""
-        self.text, (self.start, self.end), self.prefix, self.suffix, self.flags = text, span, prefix, suffix, flags
+        self.source, self.text, self.flags = source, source.text, source.flags
+        (self.start, self.end), self.prefix, self.suffix = span, prefix, suffix
         self.bare, self.role = bare, ""
         self._original: Outcome | bool | None = False
         self._one_line: bool | None = None
@@ -95,7 +97,14 @@ class Cell:
         return at < self.end and self.text.cut(at, self.end)[0] not in _BLANK_OR_COMMENT
 
     def ends_well(self, edits: Sequence[Edit]) -> bool:
-        """Whether the last line is still the cell's own: a backslash at its end would take in the next one."""
+        """Whether what follows on the last line is still read, and no line that follows it is taken in.
+
+        Neither is so behind a comment, which loses its line end where an edit takes that away, nor behind a backslash.
+        """
+        cut = self.text.cut
+        if not self.one_line and any(LINE_END.search(cut(*span)) for span, _ in edits):
+            last = re.split(LINE_END, self.text.splice(edits, self.start, self.end))[-1]
+            return "#" not in last and not last.endswith("\\")
         at = self.end
         for (start, end), new in reversed(edits):
             if end < at:
@@ -162,29 +171,23 @@ class Cell:
             for span, new in edits
         )
 
-    def key(self, edits: Sequence[Edit] = ()) -> tuple[int, int] | None:
+    def key(self, edits: Sequence[Edit] = ()) -> int | None:
         """Return what all programs of one tree that are made of this cell have in common, None where it is not known.
 
         It costs no more than the words of the changed stretch, once those of the cell are known.
         """
         if self._sequence is False:
-            found = words(self.program())
-            self._sequence = None if found is None else Sequence61(found)
+            self._sequence = sequence_of(self.program())
         sequence = self._sequence
         if not isinstance(sequence, Sequence61):
             return None
         if not edits:
-            return len(sequence.at), sequence.sums[-1]
+            return sequence.sums[-1]
         span = hull(edits)
-        whole = of_whole_words(self.text, Edit(span, self.text.splice(edits, *span)), self.start, self.end)
-        if whole is None:
+        whole = of_whole_words(self.source, Edit(span, self.text.splice(edits, *span)), self.start, self.end)
+        if whole is None or may_run_on(whole[2]) or may_run_on(whole[3]):
             return None
-        start, _, old, piece = whole
-        if may_run_on(old) or may_run_on(piece):
-            return None
-        new = words(piece)
-        if new is None:
-            return None
+        start, _, old, new = whole
         at = len(self.prefix) + len(self.text.cut(self.start, start))
         return sequence.changed(at, at + len(old), new)
 

@@ -55,7 +55,7 @@ class Cells:
     def __init__(self, source: Source) -> None:
         """Find units, compound statements and regions; no cell is made yet."""
         self.source = source
-        self.whole = Cell(source.text, Span(source.origin, len(source.text)), "", "", source.flags)
+        self.whole = Cell(source, Span(source.origin, len(source.text)), "", "")
         # Before this byte stands a `__future__` import, and so everything must.
         self.future_end = 0
         # Names that `global` or `nonlocal` statements declare, with where they stand; and those declared so
@@ -102,7 +102,7 @@ class Cells:
             if indent and not indent.strip(" \t\f"):
                 prefix, suffix = f"class _:\n{indent}", f"\n{indent}pass\n"
             span = Span(begin, self._region_ends[at])
-            cell = self._region_cells[at] = Cell(self.source.text, span, prefix, suffix, self.source.flags)
+            cell = self._region_cells[at] = Cell(self.source, span, prefix, suffix)
         return cell
 
     def compound(self, span: Span, at: int) -> Cell | None:
@@ -203,7 +203,7 @@ class Cells:
         """Return the cell of an element or compound statement, the same one each time."""
         cell = self._other_cells.get(span)
         if cell is None:
-            cell = self._other_cells[span] = Cell(self.source.text, span, prefix, suffix, self.source.flags, bare=bare)
+            cell = self._other_cells[span] = Cell(self.source, span, prefix, suffix, bare=bare)
         return cell
 
     def _made(self, start: int, unit: Unit) -> Cell:
@@ -229,7 +229,7 @@ class Cells:
         else:
             prefix += role
             suffix = " pass\n" if bare else f" pass{_SUFFIX}"
-        cell = Cell(source.text, Span(start, end), prefix, suffix, source.flags, bare=bare)
+        cell = Cell(source, Span(start, end), prefix, suffix, bare=bare)
         cell.role = role.split()[0]
         return cell
 

@@ -25,6 +25,7 @@ where that proves nothing are the trees themselves compared. Changes that no one
 
 from __future__ import annotations
 
+import ast
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -94,7 +95,7 @@ class Checker:
             if cell.original is None:
                 continue
             reason = cell.verdict(edits)
-            if not reason and region is not None and self._siblings.have(Change(region, edits, cell, ())):
+            if not reason and self._siblings.have(Change(region or self.cells.whole, edits, cell, ())):
                 reason = DUPLICATE
             if reason in {"", DUPLICATE}:
                 return reason
@@ -154,9 +155,9 @@ class Checker:
             return
         unit = cells.unit(start, end)
         if unit is not None and not self._too_small(unit, edits):
-            if unit.end - unit.start > LONG_STATEMENT and not self._could_be_many(edits):
+            if unit.end - unit.start > LONG_STATEMENT:
                 cell = cells.element(span, unit, LONG_STATEMENT)
-                if cell is not None and not self._too_small(cell, edits):
+                if cell is not None and not self._too_small(cell, edits) and self._stays_one(cell, edits):
                     yield cell
             yield unit
         if at >= 0:
@@ -202,12 +203,27 @@ class Checker:
                     return True
         return False
 
-    def _could_be_many(self, edits: Sequence[Edit]) -> bool:
-        """Whether the text of an element could be more than one, or slip out of its brackets."""
-        if any(new and _NOT_ALONE.search(new) for _, new in edits):
-            return True
+    def _stays_one(self, cell: Cell, edits: Sequence[Edit]) -> bool:
+        """Whether an element with ``edits`` is still one, with all that follows it outside of its brackets.
+
+        A cell is an element in parentheses. Text that is one in square brackets as well closes neither, and so has the
+        brackets that it needs.
+        """
+        new = "".join(new for _, new in edits)
         removed = "".join(self.source.text.cut(*span) for span, _ in edits)
-        return not _balanced("".join(new for _, new in edits)) or not _balanced(removed)
+        if _NOT_ALONE.search(new) is None and _BRACKET.search(new) is None and _BRACKET.search(removed) is None:
+            return True
+        text = self.source.text.splice(edits, cell.start, cell.end)
+        if text.rstrip().endswith(","):
+            return False
+        try:
+            tree = compile(f"[{text}\n]", "<element>", "eval", cell.flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
+        display = tree.body
+        if not isinstance(display, ast.List) or len(display.elts) != 1:
+            return False
+        return not isinstance(display.elts[0], (ast.Starred, ast.NamedExpr))
 
     def _says(self, declared: set[str], cell: Cell, edits: Sequence[Edit]) -> bool:
         """Whether a cell, or its change, names one of the declared names."""
@@ -234,20 +250,6 @@ class Checker:
 def _begins_otherwise(cell: Cell, edits: Sequence[Edit]) -> bool:
     """Whether edits at a cell's start leave a blank there, or make a compound statement, which not all places allow."""
     return not cell.begins_well(edits) or any(":" in new for _, new in edits)
-
-
-def _balanced(text: str) -> bool:
-    """Whether brackets close in a text as they opened; a text with brackets and quotes is taken for not balanced."""
-    if _BRACKET.search(text) is None:
-        return True
-    if "'" in text or '"' in text:
-        return False
-    depth = 0
-    for bracket in _BRACKET.findall(text):
-        depth += 1 if bracket in "([{" else -1
-        if depth < 0:
-            return False
-    return depth == 0
 
 
 def _returns_or_yields(cell: Cell, edits: Sequence[Edit]) -> bool:

@@ -4,7 +4,7 @@ Two changes that one cell has judged are compared there. All others give one tre
 away the same words (see ``balance``), and their places tell most of those apart: a change of one statement is none of
 another statement, one of an element none of another element, and atoms in two places are two trees. Only changes of
 compound statements and of more, *large* ones, may be equal wherever they are: ``if a: if a: b`` becomes ``if a: b`` in
-two ways. What is left is compared as trees.
+two ways; those of more than one region may be equal to any other. What is left is compared as trees.
 """
 
 from __future__ import annotations
@@ -24,15 +24,18 @@ _COMPARED = {ATOMS: (ELEMENT, UNIT), ELEMENT: (ATOMS, UNIT), UNIT: (ATOMS, ELEME
 
 
 class Change:
-    """An accepted change: the cell that judged it, or else the places of the atoms that it puts in."""
+    """An accepted change: the cell that judged it, or else the places of the atoms that it puts in.
+
+    ``region`` is the one that holds it, or the whole text where none does.
+    """
 
     __slots__ = ("_position", "balance", "cell", "edits", "kind", "places", "region")
 
     def __init__(self, region: Cell, edits: Sequence[Edit], cell: Cell | None, places: tuple[Span, ...]) -> None:
         """Work out what kind of change it is, and its balance."""
         self.region, self.edits, self.cell, self.places = region, edits, cell, places
-        self.balance = balance(region.text, edits)
-        self._position: Balance | bool = False
+        self.balance = balance(region.source, edits)
+        self._position: int | bool | None = False
         if cell is None:
             self.kind = ATOMS
         elif cell.role == "" or cell.span == region.span:
@@ -40,67 +43,75 @@ class Change:
         else:
             self.kind = ELEMENT if cell.role == "element" else UNIT
 
-    @property
-    def position(self) -> Balance:
-        """What all programs of one tree that are made of the region have in common: their words in their order."""
+    def position(self, cell: Cell) -> int | None:
+        """What all programs of one tree that are made of a cell have in common: words and strings in their order."""
+        if cell is not self.region:
+            return cell.key(self.edits)
         if self._position is False:
-            self._position = self.region.key(self.edits)
-        return self._position  # type: ignore[return-value]
+            self._position = cell.key(self.edits)
+        return self._position
 
 
 Changes: TypeAlias = list[Change]
 
 
 class Siblings:
-    """The accepted changes of one source that lie in a region each."""
+    """The accepted changes of one source."""
 
     def __init__(self, cells: Cells) -> None:
         """There are none yet."""
         self.cells = cells
-        self._regions: dict[int, dict[Balance, Changes]] = {}
+        self._regions: dict[Span, dict[Balance, Changes]] = {}
         # The same changes by what they can be told apart with, so that none is compared with hundreds.
-        self._large: dict[tuple[int, Balance], Changes] = {}
+        self._large: dict[tuple[Span, Balance], Changes] = {}
         self._smaller: dict[tuple[int, int, Balance], Changes] = {}
         self._placed: dict[tuple[Span, ...], Changes] = {}
+        # Large ones that no region holds.
+        self._largest: Changes = []
 
     def have(self, one: Change) -> bool:
         """Whether there is one with the same tree; the change is remembered if not."""
-        start = one.region.start
-        known = self._regions.get(start)
+        span = one.region.span
+        known = self._regions.get(span)
         if known is None:
-            known = self._regions[start] = {}
+            known = self._regions[span] = {}
         unit = self.cells.unit_number(one.edits[0].span.start, one.edits[-1].span.end)
         if any(self._same_tree(one, other) for other in self._alike(one, known, unit)):
             return True
         known.setdefault(one.balance, []).append(one)
-        if one.kind == LARGE:
-            self._large.setdefault((start, one.balance), []).append(one)
-        else:
+        if one.kind != LARGE:
             self._smaller.setdefault((one.kind, unit, one.balance), []).append(one)
+        elif one.region is self.cells.whole:
+            self._largest.append(one)
+        else:
+            self._large.setdefault((span, one.balance), []).append(one)
         if one.places:
             self._placed.setdefault(one.places, []).append(one)
         return False
 
     def _alike(self, one: Change, known: dict[Balance, Changes], unit: int) -> Iterable[Change]:
-        """Return those of a region's changes that could have the same tree."""
+        """Return those that could have the same tree, of the region and of those that no region holds."""
         key = one.balance
+        if one.kind == LARGE and one.region is self.cells.whole:
+            return chain.from_iterable(chain.from_iterable(some.values()) for some in self._regions.values())
         if key is None:
-            return chain.from_iterable(known.values())
+            return chain(chain.from_iterable(known.values()), self._largest)
         if one.kind == LARGE or None in known:
-            return [*known.get(key, ()), *known.get(None, ())]
+            return [*known.get(key, ()), *known.get(None, ()), *self._largest]
         found = [self._smaller.get((kind, unit, key)) for kind in _COMPARED[one.kind]]
-        found += self._large.get((one.region.start, key)), self._placed.get(one.places)
+        found += self._large.get((one.region.span, key)), self._placed.get(one.places), self._largest
         return [other for some in found if some for other in some]
 
     def _same_tree(self, one: Change, other: Change) -> bool:
-        """Whether two changes of a region give one tree."""
+        """Whether two changes give one tree."""
         if _apart(one, other) or _apart(other, one):
             return False
-        if one.position != other.position and None not in (one.position, other.position):
-            return False
         whole, judge = self.cells.whole, one.region
-        if judge.original is None or whole in (one.cell, other.cell):
+        if one.region is not other.region or judge.original is None or whole in (one.cell, other.cell):
             judge = whole
+        words = {one.position(judge), other.position(judge)}
+        if len(words) > 1 and None not in words:
+            return False
         return judge.same_tree(judge.program(one.edits), judge.program(other.edits))
 
 

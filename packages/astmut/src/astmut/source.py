@@ -158,18 +158,20 @@ class Source(Program):
         return found
 
     @cached_property
+    def strings(self) -> tuple[list[int], list[int]]:
+        """Starts and ends of the outermost strings with their prefixes, in order."""
+        starts: list[int] = []
+        ends: list[int] = []
+        for number in self.of_types(_STRINGS):
+            if not ends or self.starts[number] >= ends[-1]:
+                starts.append(self.starts[number])
+                ends.append(self.ends[number])
+        return starts, ends
+
+    @cached_property
     def strings_over_lines(self) -> list[Span]:
         """The spans of the outermost strings that hold a line end, in order."""
-        spans: list[Span] = []
-        behind = -1
-        for number in self.of_types(_STRINGS):
-            start, end = self.starts[number], self.ends[number]
-            if start >= behind:
-                text = self.text.cut(start, end)
-                if "\n" in text or "\r" in text:
-                    spans.append(Span(start, end))
-                    behind = end
-        return spans
+        return [Span(*ends) for ends in zip(*self.strings, strict=True) if _LINE_END.search(self.text.cut(*ends))]
 
     def number(self, node: cst.CSTNode) -> int:
         """Return the place of ``node`` in ``nodes``, ``starts``, ``ends`` and ``parents``."""

@@ -11,16 +11,19 @@ import io
 import re
 import sys
 import tokenize
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-from astmut.model import WORD, Edit, Text
-from astmut.source import normal
+from astmut.model import WORD, Edit, Span, Text
+from astmut.source import Source, normal
 
 # How many words there are, and the sum of their hashes; None where that is not known.
 Balance: TypeAlias = tuple[int, int] | None
+# A word or string of a program: its offset, which of these it is, and its text, the word's in one form.
+Piece: TypeAlias = tuple[int, int, str]
+WORD_OR_NUMBER, STRING, FSTRING = range(3)
 
 _OFTEN_MET = 80  # characters: the words of longer texts are not kept
 _SHORT_NUMBER = 19  # digits
@@ -46,6 +49,8 @@ _BRANCHES = frozenset({"if", "elif", "else"})
 # Characters: of operators, before and behind strings, and beside which a word, number or operator may go on.
 _OPERATES = frozenset("-+*/%@&|^<>=!~:")
 _QUOTES = frozenset("'\"")
+_TRIPLE = frozenset({"'''", '"""'})
+_TWO_TRIPLE = 5  # characters, at least one less than two triple quotes are
 _OPEN_ENDED = WORD | _OPERATES | {"."}
 
 
@@ -56,42 +61,63 @@ def words(program: str) -> list[tuple[int, str]] | None:
     one form. Different trees may have the same: this is a first look, never a proof. None where the program, which may
     be any piece of one, cannot be read.
     """
+    found = pieces(program)
+    return None if found is None else [(at, text) for at, kind, text in found if kind == WORD_OR_NUMBER]
+
+
+def pieces(program: str) -> list[Piece] | None:
+    """Return the words and strings of a program in their order, None where it cannot be read."""
     if _QUOTES_NEST and _FSTRING.search(program):
         return _tokenized(program)
-    found = []
+    found: list[Piece] = []
     for match in _WORD_OR_NOT.finditer(program):
         number, name, operator = match.groups()
         if name:
             if name not in _BRANCHES:
-                found.append((match.start(), normal(name)))
+                found.append((match.start(), WORD_OR_NUMBER, normal(name)))
         elif number:
-            found.append((match.start(), _value(number)))
+            found.append((match.start(), WORD_OR_NUMBER, _value(number)))
         elif operator:
-            found.append((match.start(), operator))
+            found.append((match.start(), WORD_OR_NUMBER, operator))
+        elif (text := match[0])[0] != "#":
+            found.append((match.start(), FSTRING if _FSTRING.match(text) else STRING, text))
     return found
 
 
-def _tokenized(program: str) -> list[tuple[int, str]] | None:
-    """Return the words of a program with f-strings, in which quotes may stand inside the same quotes."""
-    found = []
+def _tokenized(program: str) -> list[Piece] | None:
+    """Return the pieces of a program with f-strings, in which quotes may stand inside the same quotes."""
+    found: list[Piece] = []
+    try:
+        for at, kind, text in _tokens(program):
+            if kind == "FSTRING":
+                found.append((at, FSTRING, text))
+            elif kind == "STRING":
+                found.append((at, STRING, text))
+            elif kind in _READ and text not in _BRANCHES and (kind != "OP" or _ONE_OPERATOR.fullmatch(text)):
+                found.append((at, WORD_OR_NUMBER, _READ[kind](text)))
+    except (tokenize.TokenError, SyntaxError) as error:
+        if "EOF in multi-line" not in str(error):  # that bracket is never closed
+            return None
+    return found
+
+
+def _tokens(program: str) -> Iterator[tuple[int, str, str]]:
+    """Yield offset, kind and text of each token; a whole f-string is one, ``FSTRING``, whose text is left out."""
     lines = io.StringIO(f"({program}", newline="")  # in brackets no indentation is wrong
     starts = [-1]
     for line in lines:
         starts.append(starts[-1] + len(line))
     lines.seek(0)
     inside = 0
-    try:
-        for token in tokenize.generate_tokens(lines.readline):
-            kind = tokenize.tok_name[token.type]
-            inside += kind.endswith("STRING_START") - kind.endswith("STRING_END")
-            if inside or kind not in _READ or token.string in _BRANCHES:
-                continue
-            if kind != "OP" or _ONE_OPERATOR.fullmatch(token.string):
-                found.append((starts[token.start[0] - 1] + token.start[1], _READ[kind](token.string)))
-    except (tokenize.TokenError, SyntaxError) as error:
-        if "EOF in multi-line" not in str(error):  # that bracket is never closed
-            return None
-    return found
+    for token in tokenize.generate_tokens(lines.readline):
+        kind = tokenize.tok_name[token.type]
+        at = starts[token.start[0] - 1] + token.start[1]
+        if kind.endswith("STRING_END"):
+            inside -= 1
+            continue
+        if not inside:
+            yield (at, "FSTRING", "") if kind.endswith("STRING_START") else (at, kind, token.string)
+        inside += kind.endswith("STRING_START")
 
 
 def _value(number: str) -> str:
@@ -108,32 +134,112 @@ def _value(number: str) -> str:
 _READ: dict[str, Callable[[str], str]] = {"NAME": normal, "NUMBER": _value, "OP": str}
 
 
-class Sequence61:
-    """The words of a text with a hash of each stretch, so that a change of a few costs no more than those few."""
+def sequence_of(program: str) -> Sequence61 | None:
+    """Return the pieces of a program as a sequence, None where they cannot be read."""
+    found = pieces(program)
+    if found is None:
+        return None
+    try:
+        return Sequence61(found)
+    except ValueError:
+        return None
 
-    __slots__ = ("at", "powers", "sums")
+
+class Sequence61:
+    """The words and strings of a text with a hash of each stretch: a change of a few costs no more than those few.
+
+    Strings count by what they say, character by character, so that ``"a" "b"`` is ``"ab"``. Those with an f-string
+    among them and no word between do not count, for its fields are not read.
+    """
+
+    __slots__ = ("_at", "_behind", "_mute", "_pieces", "sums")
 
     MODULUS = (1 << 61) - 1
     BASE = 1_000_003
 
-    def __init__(self, found: list[tuple[int, str]]) -> None:
-        """Hash all words of a text."""
-        self.at = [at for at, _ in found]
-        self.sums = [0]
-        self.powers = [1]
-        for _, word in found:
-            self.sums.append((self.sums[-1] * self.BASE + hash(word)) % self.MODULUS)
-            self.powers.append(self.powers[-1] * self.BASE % self.MODULUS)
+    def __init__(self, found: list[Piece]) -> None:
+        """Hash all pieces of a text. Raises ``ValueError`` for a string that cannot be read."""
+        self._pieces = found
+        self._at = [at for at, _, _ in found]
+        self._mute = _beside_fstrings(found)
+        terms = self._terms(found)
+        self.sums, self._behind = [0], [1]  # of the first n pieces; the factor of all but the first n
+        for factor, summand in terms:
+            self.sums.append((self.sums[-1] * factor + summand) % self.MODULUS)
+        for factor, _ in reversed(terms):
+            self._behind.append(self._behind[-1] * factor % self.MODULUS)
+        self._behind.reverse()
 
-    def changed(self, start: int, end: int, new: list[tuple[int, str]]) -> tuple[int, int]:
-        """Return length and hash of the words with those between two offsets replaced by ``new``."""
-        before, behind = bisect_left(self.at, start), bisect_left(self.at, end)
-        rest = len(self.at) - behind
-        total = self.sums[before]
-        for _, word in new:
-            total = (total * self.BASE + hash(word)) % self.MODULUS
-        tail = self.sums[-1] - self.sums[behind] * self.powers[rest]
-        return before + len(new) + rest, (total * self.powers[rest] + tail) % self.MODULUS
+    def changed(self, start: int, end: int, text: str) -> int | None:
+        """Return the hash with a text in the place of what is between two offsets, None where it cannot be read.
+
+        The offsets must not be inside a piece.
+        """
+        new = pieces(text)
+        if new is None:
+            return None
+        first, last = bisect_left(self._at, start), bisect_left(self._at, end)
+        if any(self._mute[max(0, first - 1) : last + 1]) or any(kind == FSTRING for _, kind, _ in new):
+            first, last, new = self._between_words(first, last, new)
+        try:
+            terms = self._terms(new)
+        except ValueError:
+            return None
+        total = self.sums[first]
+        for factor, summand in terms:
+            total = (total * factor + summand) % self.MODULUS
+        rest = self._behind[last]
+        return (total * rest + self.sums[-1] - self.sums[last] * rest) % self.MODULUS
+
+    def _between_words(self, first: int, last: int, new: list[Piece]) -> tuple[int, int, list[Piece]]:
+        """Return a change widened to the next words, since an f-string matters to the strings beside it."""
+        old, start, end = self._pieces, first, last
+        while start and old[start - 1][1] != WORD_OR_NUMBER:
+            start -= 1
+        while end < len(old) and old[end][1] != WORD_OR_NUMBER:
+            end += 1
+        return start, end, old[start:first] + new + old[last:end]
+
+    def _terms(self, found: list[Piece]) -> list[tuple[int, int]]:
+        """Return factor and summand of each piece."""
+        terms = []
+        for (_, kind, text), mute in zip(found, _beside_fstrings(found), strict=True):
+            if kind == WORD_OR_NUMBER:
+                terms.append((self.BASE, hash(text)))
+            elif mute:
+                terms.append((1, 0))
+            else:
+                said = _said(text)
+                terms.append((pow(256, len(said), self.MODULUS), int.from_bytes(said, "big") % self.MODULUS))
+        return terms
+
+
+def _beside_fstrings(found: list[Piece]) -> list[bool]:
+    """Return for each piece whether it is an f-string, or a string with no word between it and one."""
+    mute: list[bool] = []
+    run = 0  # strings since the last word
+    fstrings = False
+    for _, kind, _ in found:
+        if kind == WORD_OR_NUMBER:
+            mute += [fstrings] * run
+            mute.append(False)
+            run, fstrings = 0, False
+        else:
+            run += 1
+            fstrings |= kind == FSTRING
+    return mute + [fstrings] * run
+
+
+def _said(literal: str) -> bytes:
+    """Return what a string says, as bytes. Raises ``ValueError`` where that cannot be read."""
+    if literal[0] in _QUOTES and "\\" not in literal and "\r" not in literal:
+        size = 3 if literal[:3] in _TRIPLE and len(literal) > _TWO_TRIPLE else 1
+        return literal[size:-size].encode("utf-8", "surrogatepass")
+    try:
+        value: str | bytes = ast.literal_eval(literal)
+    except SyntaxError as error:
+        raise ValueError(literal) from error
+    return value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
 
 
 def tally(text: str) -> Balance:
@@ -154,13 +260,13 @@ def _tally(text: str) -> Balance:
     return None if found is None else (len(found), sum([hash(word) for _, word in found]))
 
 
-def balance(text: Text, edits: Sequence[Edit]) -> Balance:
+def balance(source: Source, edits: Sequence[Edit]) -> Balance:
     """Return what changes of one tree have in common: words brought in less those taken away, None if not known."""
-    length = len(text)
+    length = len(source.text)
     count = total = 0
     behind = -1  # the last edit and the words that it cuts
-    for edit in edits:
-        whole = of_whole_words(text, edit, 0, length)
+    for edit in _of_whole_strings(source, edits):
+        whole = of_whole_words(source, edit, 0, length)
         if whole is None or whole[0] <= behind:
             return None  # an edit in the prefix of a string, or two in one word
         _, behind, old, new = whole
@@ -172,22 +278,72 @@ def balance(text: Text, edits: Sequence[Edit]) -> Balance:
     return count, total
 
 
-def of_whole_words(text: Text, edit: Edit, first: int, last: int) -> tuple[int, int, str, str] | None:
-    """Return an edit between two byte offsets, widened by the rest of the words that it cuts: where it is, old and new.
+def _of_whole_strings(source: Source, edits: Sequence[Edit]) -> Sequence[Edit]:
+    """Return edits with those in one string as one edit of all of it."""
+    if len(edits) == 1:
+        return edits  # `of_whole_words` sees to it
+    found: list[Edit] = []
+    for edit in edits:
+        span = _around_strings(source, edit.span)
+        if found and span.start < found[-1].span.end:
+            span = Span(found[-1].span.start, max(span.end, found.pop().span.end))
+        inside = [edit for edit in edits if span.start <= edit.span.start and edit.span.end <= span.end]
+        found.append(edit if inside == [edit] else Edit(span, source.text.splice(inside, *span)))
+    return found
 
-    None where it may put a prefix before a string, or take one away.
+
+def _around_strings(source: Source, span: Span) -> Span:
+    """Return a span with the rest of the strings that it cuts."""
+    (start, end), (starts, ends) = span, source.strings
+    at = bisect_right(starts, start) - 1
+    if at >= 0 and start < ends[at]:
+        start = starts[at]
+    at = bisect_left(starts, end) - 1
+    if at >= 0 and end < ends[at]:
+        end = ends[at]
+    return Span(start, end)
+
+
+def _in_comment(source: Source, at: int) -> bool:
+    """Whether a byte offset, which is in no string, is in a comment or behind it on its line."""
+    bytewise = source.text.bytewise
+    begin = bytewise.rfind("\n", 0, at) + 1
+    sign = bytewise.find("#", begin, at)
+    while sign >= 0:
+        if _around_strings(source, Span(sign, sign + 1)) == (sign, sign + 1):
+            return True
+        sign = bytewise.find("#", sign + 1, at)
+    return False
+
+
+def of_whole_words(source: Source, edit: Edit, first: int, last: int) -> tuple[int, int, str, str] | None:
+    """Return an edit between two byte offsets, widened by the rest of what it cuts: where it is, old and new.
+
+    None where it begins in a comment, or may put a prefix before a string, or take one away.
     """
     (start, end), new = edit
+    text = source.text
     bytewise, old = text.bytewise, text.cut(start, end)
+    begin, stop = _around_strings(source, edit.span)
+    if (begin, stop) != (start, end):
+        start, end, old, new = _with_the_rest(text, edit, begin, stop)
+    if _in_comment(source, start):
+        return None
     before, behind = bytewise[start - 1 : start], bytewise[end : end + 1]
     if _cuts(before, old, new, behind):
         begin, stop = _widened(bytewise, start, end, first, last)
-        head, tail = text.cut(begin, start), text.cut(end, stop)
-        start, end, old, new = begin, stop, head + old + tail, head + new + tail
+        start, end, old, new = _with_the_rest(text, Edit(Span(start, end), new), begin, stop)
         before, behind = bytewise[start - 1 : start], bytewise[end : end + 1]
     if behind in _QUOTES and ((old or before)[-1:] in WORD or (new or before)[-1:] in WORD):
         return None
     return start, end, old, new
+
+
+def _with_the_rest(text: Text, edit: Edit, begin: int, stop: int) -> tuple[int, int, str, str]:
+    """Return an edit of all that is between two byte offsets around it: where it is, old and new."""
+    (start, end), new = edit
+    head, tail = text.cut(begin, start), text.cut(end, stop)
+    return begin, stop, text.cut(begin, stop), head + new + tail
 
 
 def _cuts(before: str, old: str, new: str, behind: str) -> bool:
