@@ -51,9 +51,9 @@ class Cell:
     """
 
     __slots__ = (
+        "_comments",
         "_one_line",
         "_original",
-        "_programs",
         "_seen",
         "_sequence",
         "_trees",
@@ -75,10 +75,10 @@ class Cell:
         self.bare, self.role = bare, ""
         self._original: Outcome | bool | None = False
         self._one_line: bool | None = None
+        self._comments: bool | None = None  # in a piece of several lines
         self._sequence: Sequence61 | bool | None = False
         self._seen: dict[tuple[Any, ...], list[Seen]] = {}
-        self._trees: dict[str, bytes] = {}
-        self._programs: set[str] = set()
+        self._trees: dict[str, bytes] | None = None
 
     @property
     def span(self) -> Span:
@@ -101,10 +101,14 @@ class Cell:
 
         Neither is so behind a comment, which loses its line end where an edit takes that away, nor behind a backslash.
         """
-        cut = self.text.cut
-        if not self.one_line and any(LINE_END.search(cut(*span)) for span, _ in edits):
-            last = re.split(LINE_END, self.text.splice(edits, self.start, self.end))[-1]
-            return "#" not in last and not last.endswith("\\")
+        bytewise = self.text.bytewise
+        if self._comments is None:
+            self._comments = not self.one_line and bytewise.find("#", self.start, self.end) >= 0
+        if self._comments and bytewise.find("\n", edits[-1].span.end, self.end) < 0:
+            for (start, end), _ in edits:
+                if bytewise.find("\n", start, end) >= 0 or bytewise.find("\r", start, end) >= 0:
+                    last = re.split(LINE_END, self.text.splice(edits, self.start, self.end))[-1]
+                    return "#" not in last and not last.endswith("\\")
         at = self.end
         for (start, end), new in reversed(edits):
             if end < at:
@@ -112,7 +116,7 @@ class Cell:
             if new:
                 return not new.endswith("\\")
             at = start
-        return self.text.bytewise[at - 1 : at] != "\\"
+        return bytewise[at - 1 : at] != "\\"
 
     def program(self, edits: Sequence[Edit] = ()) -> str:
         """Return the cell in its wrapper, with ``edits`` made, which all lie inside it."""
@@ -134,6 +138,8 @@ class Cell:
 
     def tree(self, program: str) -> bytes:
         """Return a digest of the AST of a program, without positions."""
+        if self._trees is None:
+            self._trees = {}
         digest = self._trees.get(program)
         if digest is None:
             try:
@@ -182,7 +188,7 @@ class Cell:
         if not isinstance(sequence, Sequence61):
             return None
         if not edits:
-            return sequence.sums[-1]
+            return sequence.hash
         span = hull(edits)
         whole = of_whole_words(self.source, Edit(span, self.text.splice(edits, *span)), self.start, self.end)
         if whole is None or may_run_on(whole[2]) or may_run_on(whole[3]):
@@ -210,8 +216,6 @@ class Cell:
     def verdict(self, edits: Sequence[Edit]) -> str:
         """Return why the cell with ``edits`` is refused, or nothing; what is accepted is remembered."""
         program = self.program(edits)
-        if program in self._programs:
-            return DUPLICATE
         got = self.compiled(program)
         if got is None:
             return INVALID
@@ -225,5 +229,4 @@ class Cell:
             if alike and self.same_tree(program, other.program):
                 return DUPLICATE
         twins.append(Seen(program, steps, moved, () if self.one_line else edits))
-        self._programs.add(program)
         return ""

@@ -10,7 +10,6 @@ two ways; those of more than one region may be equal to any other. What is left 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import TypeAlias
 
 from astmut.cell import Cell
@@ -61,30 +60,30 @@ class Siblings:
     def __init__(self, cells: Cells) -> None:
         """There are none yet."""
         self.cells = cells
-        self._regions: dict[Span, dict[Balance, Changes]] = {}
+        self._regions: dict[int, dict[Balance, Changes]] = {}
         # The same changes by what they can be told apart with, so that none is compared with hundreds.
-        self._large: dict[tuple[Span, Balance], Changes] = {}
+        self._large: dict[tuple[int, Balance], Changes] = {}
         self._smaller: dict[tuple[int, int, Balance], Changes] = {}
         self._placed: dict[tuple[Span, ...], Changes] = {}
         # Large ones that no region holds.
-        self._largest: Changes = []
+        self._largest: dict[Balance, Changes] = {}
 
     def have(self, one: Change) -> bool:
         """Whether there is one with the same tree; the change is remembered if not."""
-        span = one.region.span
-        known = self._regions.get(span)
+        place = one.region.start if one.region is not self.cells.whole else -1
+        known = self._regions.get(place)
         if known is None:
-            known = self._regions[span] = {}
+            known = self._regions[place] = {}
         unit = self.cells.unit_number(one.edits[0].span.start, one.edits[-1].span.end)
         if any(self._same_tree(one, other) for other in self._alike(one, known, unit)):
             return True
         known.setdefault(one.balance, []).append(one)
         if one.kind != LARGE:
             self._smaller.setdefault((one.kind, unit, one.balance), []).append(one)
-        elif one.region is self.cells.whole:
-            self._largest.append(one)
+        elif place < 0:
+            self._largest.setdefault(one.balance, []).append(one)
         else:
-            self._large.setdefault((span, one.balance), []).append(one)
+            self._large.setdefault((place, one.balance), []).append(one)
         if one.places:
             self._placed.setdefault(one.places, []).append(one)
         return False
@@ -93,14 +92,17 @@ class Siblings:
         """Return those that could have the same tree, of the region and of those that no region holds."""
         key = one.balance
         if one.kind == LARGE and one.region is self.cells.whole:
-            return chain.from_iterable(chain.from_iterable(some.values()) for some in self._regions.values())
+            keys = {key, None}
+            return _all(one for some in self._regions.values() for of, one in some.items() if key is None or of in keys)
         if key is None:
-            return chain(chain.from_iterable(known.values()), self._largest)
+            return _all([*known.values(), *self._largest.values()])
+        found: list[Changes | None] = [self._largest.get(key), self._largest.get(None)] if self._largest else []
         if one.kind == LARGE or None in known:
-            return [*known.get(key, ()), *known.get(None, ()), *self._largest]
-        found = [self._smaller.get((kind, unit, key)) for kind in _COMPARED[one.kind]]
-        found += self._large.get((one.region.span, key)), self._placed.get(one.places), self._largest
-        return [other for some in found if some for other in some]
+            found += known.get(key), known.get(None)
+        else:
+            found += [self._smaller.get((kind, unit, key)) for kind in _COMPARED[one.kind]]
+            found += self._large.get((one.region.start, key)), self._placed.get(one.places)
+        return _all(found)
 
     def _same_tree(self, one: Change, other: Change) -> bool:
         """Whether two changes give one tree."""
@@ -113,6 +115,10 @@ class Siblings:
         if len(words) > 1 and None not in words:
             return False
         return judge.same_tree(judge.program(one.edits), judge.program(other.edits))
+
+
+def _all(found: Iterable[Changes | None]) -> list[Change]:
+    return [other for some in found if some for other in some]
 
 
 def _apart(one: Change, other: Change) -> bool:

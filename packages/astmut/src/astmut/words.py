@@ -11,10 +11,11 @@ import io
 import re
 import sys
 import tokenize
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from astmut.model import WORD, Edit, Span, Text
 from astmut.source import Source, normal
@@ -49,6 +50,8 @@ _BRANCHES = frozenset({"if", "elif", "else"})
 # Characters: of operators, before and behind strings, and beside which a word, number or operator may go on.
 _OPERATES = frozenset("-+*/%@&|^<>=!~:")
 _QUOTES = frozenset("'\"")
+_LINE_ENDS = frozenset("\r\n")
+_LINE_END = re.compile(r"\r\n|[\r\n]")
 _TRIPLE = frozenset({"'''", '"""'})
 _TWO_TRIPLE = 5  # characters, at least one less than two triple quotes are
 _OPEN_ENDED = WORD | _OPERATES | {"."}
@@ -152,26 +155,33 @@ class Sequence61:
     among them and no word between do not count, for its fields are not read.
     """
 
-    __slots__ = ("_at", "_behind", "_mute", "_pieces", "sums")
+    __slots__ = ("_at", "_behind", "_kinds", "_muted", "_sums")
 
     MODULUS = (1 << 61) - 1
     BASE = 1_000_003
 
     def __init__(self, found: list[Piece]) -> None:
         """Hash all pieces of a text. Raises ``ValueError`` for a string that cannot be read."""
-        self._pieces = found
-        self._at = [at for at, _, _ in found]
-        self._mute = _beside_fstrings(found)
+        self._at = array("Q", [at for at, _, _ in found])
+        self._kinds = bytes([kind for _, kind, _ in found])
+        # Those that do not count, by their number. The text of others is not needed again.
+        muted = _beside_fstrings(found)
+        self._muted = {number: piece for number, piece in enumerate(found) if muted[number]}
         terms = self._terms(found)
-        self.sums, self._behind = [0], [1]  # of the first n pieces; the factor of all but the first n
+        sums, behind = [0], [1]  # of the first n pieces; the factor of all but the first n
         for factor, summand in terms:
-            self.sums.append((self.sums[-1] * factor + summand) % self.MODULUS)
+            sums.append((sums[-1] * factor + summand) % self.MODULUS)
         for factor, _ in reversed(terms):
-            self._behind.append(self._behind[-1] * factor % self.MODULUS)
-        self._behind.reverse()
+            behind.append(behind[-1] * factor % self.MODULUS)
+        self._sums, self._behind = array("Q", sums), array("Q", reversed(behind))
+
+    @property
+    def hash(self) -> int:
+        """The hash of the text."""
+        return self._sums[-1]
 
     def changed(self, start: int, end: int, text: str) -> int | None:
-        """Return the hash with a text in the place of what is between two offsets, None where it cannot be read.
+        """Return the hash with a text in the place of what is between two offsets, None where it is not known.
 
         The offsets must not be inside a piece.
         """
@@ -179,39 +189,55 @@ class Sequence61:
         if new is None:
             return None
         first, last = bisect_left(self._at, start), bisect_left(self._at, end)
-        if any(self._mute[max(0, first - 1) : last + 1]) or any(kind == FSTRING for _, kind, _ in new):
-            first, last, new = self._between_words(first, last, new)
+        if self._muted or any(kind == FSTRING for _, kind, _ in new):
+            widened = self._between_words(first, last, new)
+            if widened is None:
+                return None
+            first, last, new = widened
         try:
             terms = self._terms(new)
         except ValueError:
             return None
-        total = self.sums[first]
+        total = self._sums[first]
         for factor, summand in terms:
             total = (total * factor + summand) % self.MODULUS
         rest = self._behind[last]
-        return (total * rest + self.sums[-1] - self.sums[last] * rest) % self.MODULUS
+        return (total * rest + self._sums[-1] - self._sums[last] * rest) % self.MODULUS
 
-    def _between_words(self, first: int, last: int, new: list[Piece]) -> tuple[int, int, list[Piece]]:
-        """Return a change widened to the next words, since an f-string matters to the strings beside it."""
-        old, start, end = self._pieces, first, last
-        while start and old[start - 1][1] != WORD_OR_NUMBER:
+    def _between_words(self, first: int, last: int, new: list[Piece]) -> tuple[int, int, list[Piece]] | None:
+        """Return a change widened to the next words where an f-string matters to the strings beside it.
+
+        None where strings that count now would not count then.
+        """
+        kinds, muted, start, end = self._kinds, self._muted, first, last
+        while start and kinds[start - 1] != WORD_OR_NUMBER:
             start -= 1
-        while end < len(old) and old[end][1] != WORD_OR_NUMBER:
+        while end < len(kinds) and kinds[end] != WORD_OR_NUMBER:
             end += 1
-        return start, end, old[start:first] + new + old[last:end]
+        around = [*range(start, first), *range(last, end)]
+        if all(number in muted for number in around):
+            head, tail = (map(muted.__getitem__, span) for span in (range(start, first), range(last, end)))
+            return start, end, [*head, *new, *tail]
+        if any(number in muted for number in around) or any(kind == FSTRING for _, kind, _ in new):
+            return None
+        return first, last, new
 
     def _terms(self, found: list[Piece]) -> list[tuple[int, int]]:
         """Return factor and summand of each piece."""
-        terms = []
-        for (_, kind, text), mute in zip(found, _beside_fstrings(found), strict=True):
-            if kind == WORD_OR_NUMBER:
-                terms.append((self.BASE, hash(text)))
-            elif mute:
-                terms.append((1, 0))
-            else:
-                said = _said(text)
-                terms.append((pow(256, len(said), self.MODULUS), int.from_bytes(said, "big") % self.MODULUS))
-        return terms
+        base = self.BASE
+        if not any(kind for _, kind, _ in found):  # words alone
+            return [(base, hash(text)) for _, _, text in found]
+        return [
+            (base, hash(text)) if kind == WORD_OR_NUMBER else (1, 0) if mute else _string_term(text)
+            for (_, kind, text), mute in zip(found, _beside_fstrings(found), strict=True)
+        ]
+
+
+@lru_cache(4096)
+def _string_term(literal: str) -> tuple[int, int]:
+    """Return factor and summand of a string."""
+    said = _said(literal)
+    return pow(256, len(said), Sequence61.MODULUS), int.from_bytes(said, "big") % Sequence61.MODULUS
 
 
 def _beside_fstrings(found: list[Piece]) -> list[bool]:
@@ -265,7 +291,7 @@ def balance(source: Source, edits: Sequence[Edit]) -> Balance:
     length = len(source.text)
     count = total = 0
     behind = -1  # the last edit and the words that it cuts
-    for edit in _of_whole_strings(source, edits):
+    for edit in edits if len(edits) == 1 else _of_whole_strings(source, edits):
         whole = of_whole_words(source, edit, 0, length)
         if whole is None or whole[0] <= behind:
             return None  # an edit in the prefix of a string, or two in one word
@@ -280,14 +306,14 @@ def balance(source: Source, edits: Sequence[Edit]) -> Balance:
 
 def _of_whole_strings(source: Source, edits: Sequence[Edit]) -> Sequence[Edit]:
     """Return edits with those in one string as one edit of all of it."""
-    if len(edits) == 1:
-        return edits  # `of_whole_words` sees to it
+    spans = [_around_strings(source, edit.span) for edit in edits]
+    if spans == [edit.span for edit in edits]:
+        return edits
     found: list[Edit] = []
-    for edit in edits:
-        span = _around_strings(source, edit.span)
+    for edit, span in zip(edits, spans, strict=True):
         if found and span.start < found[-1].span.end:
-            span = Span(found[-1].span.start, max(span.end, found.pop().span.end))
-        inside = [edit for edit in edits if span.start <= edit.span.start and edit.span.end <= span.end]
+            span = Span(found[-1].span.start, max(span.end, found.pop().span.end))  # noqa: PLW2901 - the two as one
+        inside = [one for one in edits if span.start <= one.span.start and one.span.end <= span.end]
         found.append(edit if inside == [edit] else Edit(span, source.text.splice(inside, *span)))
     return found
 
@@ -295,25 +321,14 @@ def _of_whole_strings(source: Source, edits: Sequence[Edit]) -> Sequence[Edit]:
 def _around_strings(source: Source, span: Span) -> Span:
     """Return a span with the rest of the strings that it cuts."""
     (start, end), (starts, ends) = span, source.strings
-    at = bisect_right(starts, start) - 1
-    if at >= 0 and start < ends[at]:
-        start = starts[at]
-    at = bisect_left(starts, end) - 1
-    if at >= 0 and end < ends[at]:
-        end = ends[at]
-    return Span(start, end)
-
-
-def _in_comment(source: Source, at: int) -> bool:
-    """Whether a byte offset, which is in no string, is in a comment or behind it on its line."""
-    bytewise = source.text.bytewise
-    begin = bytewise.rfind("\n", 0, at) + 1
-    sign = bytewise.find("#", begin, at)
-    while sign >= 0:
-        if _around_strings(source, Span(sign, sign + 1)) == (sign, sign + 1):
-            return True
-        sign = bytewise.find("#", sign + 1, at)
-    return False
+    begin, stop = start, end
+    at = bisect_right(starts, start)
+    if at and start < ends[at - 1]:
+        begin, stop = starts[at - 1], max(end, ends[at - 1])
+    if at < len(starts) and starts[at] < end:
+        at = bisect_left(starts, end, at) - 1
+        stop = max(end, ends[at])
+    return span if (begin, stop) == (start, end) else Span(begin, stop)
 
 
 def of_whole_words(source: Source, edit: Edit, first: int, last: int) -> tuple[int, int, str, str] | None:
@@ -324,11 +339,14 @@ def of_whole_words(source: Source, edit: Edit, first: int, last: int) -> tuple[i
     (start, end), new = edit
     text = source.text
     bytewise, old = text.bytewise, text.cut(start, end)
-    begin, stop = _around_strings(source, edit.span)
-    if (begin, stop) != (start, end):
-        start, end, old, new = _with_the_rest(text, edit, begin, stop)
-    if _in_comment(source, start):
-        return None
+    starts, ends = _unread(source)
+    at = bisect_right(starts, start)
+    if (at and start < ends[at - 1]) or (at < len(starts) and starts[at] < end):
+        begin, stop = _around_strings(source, edit.span)
+        if (begin, stop) != (start, end):
+            start, end, old, new = _with_the_rest(text, edit, begin, stop)
+        elif at and start < ends[at - 1] and bytewise[starts[at - 1]] == "#" and not _at_line_end(bytewise, edit):
+            return None
     before, behind = bytewise[start - 1 : start], bytewise[end : end + 1]
     if _cuts(before, old, new, behind):
         begin, stop = _widened(bytewise, start, end, first, last)
@@ -337,6 +355,39 @@ def of_whole_words(source: Source, edit: Edit, first: int, last: int) -> tuple[i
     if behind in _QUOTES and ((old or before)[-1:] in WORD or (new or before)[-1:] in WORD):
         return None
     return start, end, old, new
+
+
+def _unread(source: Source) -> tuple[list[int], list[int]]:
+    """Return starts and ends of the outermost strings and of the comments of a source, in order.
+
+    A comment is taken to end behind its line end, so that what stands before that is inside.
+    """
+    known: Any = source.memo.get("unread")
+    if known is not None:
+        return known  # type: ignore[no-any-return]  # asked for each edit
+    starts, ends = source.strings
+    spans = list(zip(starts, ends, strict=True))
+    bytewise = source.text.bytewise
+    at = bytewise.find("#")
+    while at >= 0:
+        string = bisect_right(starts, at) - 1
+        if string >= 0 and at < ends[string]:
+            behind = ends[string]
+        else:
+            line_end = _LINE_END.search(bytewise, at)
+            behind = line_end.end() if line_end else len(bytewise) + 1
+            spans.append((at, behind))
+        at = bytewise.find("#", behind)
+    spans.sort()
+    found = [start for start, _ in spans], [end for _, end in spans]
+    source.memo["unread"] = found
+    return found
+
+
+def _at_line_end(bytewise: str, edit: Edit) -> bool:
+    """Whether a line ends where an edit begins, before and after."""
+    (start, end), new = edit
+    return {bytewise[start : start + 1], (new or bytewise[end : end + 1])[:1]} <= _LINE_ENDS
 
 
 def _with_the_rest(text: Text, edit: Edit, begin: int, stop: int) -> tuple[int, int, str, str]:
