@@ -32,7 +32,7 @@ _SUBSTITUTE = "substitute-library-function"
 
 _LINES = re.compile(r"(\d+)(?:-(\d+))?")
 _ID = re.compile(r"[0-9a-f]{16}")
-QUIET_SECONDS = 1.0  # after a Ctrl-C, another does nothing for so long
+QUIET_SECONDS = 2.0  # after a Ctrl-C, another does nothing for so long
 
 
 class Selection(NamedTuple):
@@ -453,7 +453,7 @@ def _terminate(_signal: int, _frame: object) -> NoReturn:
 
 
 def _interrupts() -> Callable[[int, object], None]:
-    """Return what Ctrl-C does: the first ends the command, and those of the next second do not disturb its ending.
+    """Return what Ctrl-C does: the first ends the command, and those of the next two seconds do not disturb its ending.
 
     A second one in a weak reference's callback, as where the workers go, would be printed as a traceback. A later one
     counts again, since the first may have come in such a place, where Python drops it.
