@@ -324,3 +324,24 @@ def test_a_string_that_is_a_statement_is_trivial(name: str) -> None:
         ("'d'", ()),
         ("'e'", ()),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "trivial"),
+    [
+        ("max(a, b)\n", True),
+        ("def f(a, b): return [min(a, c, key=d) for c in b]\n", True),
+        ("def f(max): pass\nmax(a, b)\n", True),
+        ("def f(max): max(a, b)\n", False),
+        ("from m import max\nmax(a, b)\n", False),
+        ("from m import *\nmax(a, b)\n", False),
+        ("max = f\ndef g(): return max(a, b)\n", False),
+        ("[max(a, b) for max in c]\n", False),
+        ("def f():\n    global max\n    max = g\nmax(a, b)\n", False),
+        ("a.max(b, c)\n", False),
+        ("pow(a, b)\n", False),
+    ],
+)
+def test_swapping_what_has_no_order_is_trivial(text: str, trivial: bool) -> None:
+    (mutant,) = astmut.mutate(text, rules=["swap-arguments"])
+    assert mutant.tags == (("trivial",) if trivial else ())

@@ -232,11 +232,19 @@ class Imports:
 
 def imports(source: Source, others: frozenset[str] = frozenset()) -> Imports:
     """Return the imports of a source, worked out once for the same ``others``."""
-    key = f"imports {len(others)}"
+    key = ("imports", others)
     found = source.memo.get(key)
     if found is None:
         found = source.memo[key] = Imports(source, others)
     return found  # type: ignore[return-value]
+
+
+def is_builtin(name: cst.Name, source: Source, builtins: frozenset[str]) -> bool:
+    """Whether a name is read as one of these builtins: nothing around it binds it, and no star import may."""
+    if name.value not in builtins:
+        return False
+    found = imports(source, builtins)
+    return not found.stars and not found.binds(name.value, found.scopes(name))
 
 
 def path_of(node: cst.BaseExpression) -> list[str] | None:

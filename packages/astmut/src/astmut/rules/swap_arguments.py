@@ -4,9 +4,12 @@ from itertools import pairwise
 
 import libcst as cst
 
-from astmut.rulebook import Rewrites, rule
+from astmut.imports import is_builtin
+from astmut.rulebook import Edits, Rewrite, Rewrites, rule
 from astmut.source import Source
 from astmut.walrus import binds
+
+_IN_ANY_ORDER = frozenset({"max", "min"})
 
 
 @rule("swap-arguments", "disco", "natural", tokens=",")
@@ -14,7 +17,7 @@ def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     """Swap two neighbouring positional arguments of a call.
 
     Never two that are written alike, nor one that binds a name (``:=``), which the other may read. Keyword and star
-    arguments stay where they are.
+    arguments stay where they are. For the builtins ``max`` and ``min`` the order is all one: that is tagged ``trivial``.
 
     f(a, b)                =>  f(b, a)
     f(a, b, c)             =>  f(b, a, c)  |  f(a, c, b)
@@ -33,8 +36,12 @@ def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
         return ()
     positional = [arg.value for arg in node.args if arg.keyword is None and not arg.star]
     codes = [source.code(value) for value in positional]
-    return [
+    swaps: list[Edits] = [
         {source.outer(a): (b,), source.outer(b): (a,)}
         for (a, one), (b, other) in pairwise(zip(positional, codes, strict=True))
         if one != other and not binds(source, source.outer(a)) and not binds(source, source.outer(b))
     ]
+    called = node.func
+    if swaps and type(called) is cst.Name and is_builtin(called, source, _IN_ANY_ORDER):
+        return [Rewrite(edits, ("trivial",)) for edits in swaps]
+    return swaps
