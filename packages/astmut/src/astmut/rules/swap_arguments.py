@@ -17,7 +17,7 @@ def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     """Swap two neighbouring positional arguments of a call.
 
     Never two that are written alike, nor one that binds a name (``:=``), which the other may read. Keyword and star
-    arguments stay where they are. For the builtins ``max`` and ``min`` the order is all one: that is tagged ``trivial``.
+    arguments stay where they are. The builtins ``max`` and ``min`` take them in any order: tagged ``trivial``.
 
     f(a, b)                =>  f(b, a)
     f(a, b, c)             =>  f(b, a, c)  |  f(a, c, b)
