@@ -650,6 +650,13 @@ DECEPTIONS: list[tuple[str, str, bool]] = [
     (f"x = [a # b|\n    + c|, {LONG}]\n", "", False),
     ("x = (a # b|\n    + c|); d\n", "", False),
     ("if a:\n    x = (b # c|\n    )|; d\n", "", False),
+    (f'x = [{LONG}, f("#"), |f("#"), y]\n'.replace("|f(", "||f("), '"', False),
+    ('x = ||f("#"); y = """\n"""\n', '"', False),
+    (f'x = [{LONG}, a + |"""|x\n# """, y]\n', "", False),
+    (f'x = [{LONG}, a |# c\n| + """\n+b # """, y]\n', "# c", False),
+    (f"if c:\n    x = {LONG}, f(\n    a|)|, b\n    y\n", ")\n+ d", False),
+    (f"z = [f({LONG}, [(|y| := 1)]) for x in w]\n", "x", False),
+    ("if c:\n    x = f(\n  a|)|\n", ")\n" + " " * 37 + "y", False),
     # What only a whole statement knows.
     ("try:\n    pass\nexcept |A|:\n    pass\nexcept B:\n    pass\n", "", False),
     ("try:\n    pass\nexcept A:\n    pass\nexcept |B|:\n    pass\n", "", True),
@@ -680,6 +687,63 @@ def test_known_deceptions(text: str, new: str, valid: bool) -> None:
     verdicts = {level: Checker(source).verdict((edit,), level) for level in levels}
     assert set(verdicts.values()) == {expected}, verdicts
     assert Checker(source).combined((edit,)) == expected
+
+
+# Two changes that give one tree in each case, by the text and what to replace between the bars of a context.
+Place = tuple[str, str]
+TWINS: list[tuple[str, list[Place], list[Place]]] = [
+    # An element inside another one.
+    (f"x = f(g({LONG} + 1), c, d)\n", [("+ |1|", "2")], [("+ |1|", "2"), (")|,| c", ", ")]),
+    # From a comment into a string, and back into one.
+    (
+        "def f():\n    x = y  # one\n    return 'a'\n",
+        [("|one\n    return 'a|", "two\n    return 'b")],
+        [("'|a|'", "b")],
+    ),
+    (
+        "def f():\n    x = y  # one\n    return ab\n",
+        [("one|\n    return a|", "\n    return a+a")],
+        [("n |ab|", "a+ab")],
+    ),
+    # Joined lines in a string of a file with CR LF.
+    ("if c:\r\n    x = 'a\\\r\nb'; z = g('c', d)\r\n", [(", |d|", "1+d")], [("|; z = g('c', d|", "; z = g('c', 1+d")]),
+    # A prefix that a word becomes.
+    ("if c:\n    x = [b, v]\n", [("b|, v|", "'a'")], [("|if c:\n    x = [b, v]|", "if c:\n    x = [b'a']")]),
+    # Numbers and names in another spelling.
+    ("if c:\n    x = f(1.e5)\n", [("1.|e5|", "")], [("|if c:\n    x = f(1.e5)|", "if c:\n    x = f(1.0)")]),
+    ("if c:\n    x = f(a)\n", [("(|a|)", "\u00e9")], [("|if c:\n    x = f(a)|", "if c:\n    x = f(e\u0301)")]),
+    # Patterns in brackets and parentheses.
+    (
+        "match x:\n    case [a, b]:\n        pass\nz\n",
+        [(", |b|", "c")],
+        [("|match x:\n    case [a, b]|", "match x:\n    case (a, c)")],
+    ),
+    # Statements that come behind one and before the next.
+    ("a()\nb()\n", [("|a()|", "a()\na()")], [("|b()|", "a()\nb()")]),
+    ("class A:\n    a()\n    b()\n", [("|a()|", "a(); b()")], [("|b()|", "b(); b()")]),
+    ("a()\na() # 2\n", [("|a()\n|", "\n")], [("|a()| # 2", "")]),
+    # Strings on both sides of a comma, beside f-strings and not.
+    (
+        "if c:\n    x = [f'{a}' 'b', 'd', e]\n",
+        [("'|b|'", "bc")],
+        [("|if c:\n    x = [f'{a}' 'b'|", "if c:\n    x = [f'{a}b' 'c'")],
+    ),
+]
+
+
+@pytest.mark.parametrize("turn", [False, True])
+@pytest.mark.parametrize(("text", "one", "other"), TWINS)
+def test_known_twins(text: str, one: list[Place], other: list[Place], turn: bool) -> None:
+    def edit(place: Place) -> astmut.Edit:
+        before, old, behind = place[0].split("|")
+        start = text.index(before + old + behind) + len(before)
+        return astmut.Edit(astmut.Span(*(len(text[:at].encode()) for at in (start, start + len(old)))), place[1])
+
+    changes = [tuple(map(edit, places)) for places in ((other, one) if turn else (one, other))]
+    trees = [tree(made(text, change)) for change in changes]
+    assert trees[0] == trees[1] not in {None, tree(text)}, "the table is wrong"
+    checker = Checker(astmut.Source(text))
+    assert [checker.verdict(change) for change in changes] == ["", "duplicate"]
 
 
 @pytest.mark.parametrize(

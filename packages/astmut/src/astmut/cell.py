@@ -26,6 +26,7 @@ UNENCODABLE = "not-in-the-files-encoding"
 # What a piece without a wrapper must not hold, and no change may bring into it.
 NEEDS_WRAPPER = re.compile(r"[\n\r;#\\]|:=|\b(?:await|async|yield|return|break|continue|import|global|nonlocal)\b")
 LINE_END = re.compile(r"[\r\n]")
+_ENDS_COMMENTS = re.compile(r"[\r\n'\"]")  # or begins one, where it was in a string
 _BLANK_OR_COMMENT = frozenset(" \t\f\n\r\v#\\")
 # No parenthesis or comma, which a program may have more or fewer of with the same tree. Strings that stand side by side
 # are one, but that one begins where its first begins, whatever is in them.
@@ -47,19 +48,21 @@ class Cell:
     """A piece of the source in its wrapper, and the mutants seen in it.
 
     ``bare`` cells have no wrapper: they are one line, free of all that ``NEEDS_WRAPPER`` finds. ``role`` is empty
-    where a cell is a compound statement or more, which others may stand around and inside.
+    where a cell is a compound statement or more, which others may stand around and inside. ``outermost`` is where the
+    outermost element around an element begins.
     """
 
     __slots__ = (
-        "_comments",
         "_one_line",
         "_original",
         "_seen",
         "_sequence",
+        "_signs",
         "_trees",
         "bare",
         "end",
         "flags",
+        "outermost",
         "prefix",
         "role",
         "source",
@@ -72,10 +75,10 @@ class Cell:
         """Nothing is compiled before the first question."""
         self.source, self.text, self.flags = source, source.text, source.flags
         (self.start, self.end), self.prefix, self.suffix = span, prefix, suffix
-        self.bare, self.role = bare, ""
+        self.bare, self.role, self.outermost = bare, "", -1
         self._original: Outcome | bool | None = False
         self._one_line: bool | None = None
-        self._comments: bool | None = None  # in a piece of several lines
+        self._signs: bool | None = None  # whether it has a comment, or the sign of one in a string
         self._sequence: Sequence61 | bool | None = False
         self._seen: dict[tuple[Any, ...], list[Seen]] = {}
         self._trees: dict[str, bytes] | None = None
@@ -99,16 +102,16 @@ class Cell:
     def ends_well(self, edits: Sequence[Edit]) -> bool:
         """Whether what follows on the last line is still read, and no line that follows it is taken in.
 
-        Neither is so behind a comment, which loses its line end where an edit takes that away, nor behind a backslash.
+        Neither is so behind a comment, which one may become where an edit touches a line end or quote, nor behind a
+        backslash.
         """
         bytewise = self.text.bytewise
-        if self._comments is None:
-            self._comments = not self.one_line and bytewise.find("#", self.start, self.end) >= 0
-        if self._comments and bytewise.find("\n", edits[-1].span.end, self.end) < 0:
-            for (start, end), _ in edits:
-                if bytewise.find("\n", start, end) >= 0 or bytewise.find("\r", start, end) >= 0:
-                    last = re.split(LINE_END, self.text.splice(edits, self.start, self.end))[-1]
-                    return "#" not in last and not last.endswith("\\")
+        if self._signs is None:
+            self._signs = bytewise.find("#", self.start, self.end) >= 0
+        if self._signs and any(_ENDS_COMMENTS.search(new + self.text.cut(*span)) for span, new in edits):
+            last = re.split(LINE_END, self.text.splice(edits, self.start, self.end))[-1]
+            if "#" in last:
+                return False
         at = self.end
         for (start, end), new in reversed(edits):
             if end < at:

@@ -20,8 +20,8 @@ from astmut.surroundings import is_target
 
 # A wrapped statement stands at a column that no line of a real file starts at, and `pass` follows in the same
 # column: a line that slips out of its brackets cannot pass for a statement of its own.
-_INDENT = " " * 37
-_SUFFIX = f"\n{_INDENT}pass\n"
+INDENT = " " * 37
+_SUFFIX = f"\n{INDENT}pass\n"
 _SCOPES = {"": "if 1:\n", "class": "class _:\n", "def": "def _():\n", "async": "async def _():\n"}
 _ONE_LINE = {"": "", "class": "", "def": "def _(): ", "async": "async def _(): "}
 
@@ -140,12 +140,18 @@ class Cells:
         while outer[at] >= 0 and ends[outer[at]] - starts[outer[at]] <= longest:
             at = outer[at]
         best = Span(starts[at], ends[at])
-        if NEEDS_WRAPPER.search(self.source.text.cut(*best)) is None:
+        text = self.source.text.cut(*best)
+        if ":=" in text:
+            return None  # which names it may bind, only the statement knows
+        if NEEDS_WRAPPER.search(text) is None:
             cell = self._other(best, "(", ")\n", bare=True)
         else:
             record = self._units[bisect_right(self._unit_starts, unit.start) - 1]
-            cell = self._other(best, f"{_wrapper(record)}(", f"\n){_SUFFIX}")
+            cell = self._other(best, f"{_wrapper(record)}(", f"){_SUFFIX}")
         cell.role = "element"
+        while outer[at] >= 0:
+            at = outer[at]
+        cell.outermost = starts[at]
         return cell
 
     def _elements_of(self, unit: Cell) -> tuple[list[int], list[int], list[int]]:
@@ -165,7 +171,7 @@ class Cells:
                 passed = source.span(node).end
                 continue
             holder: Any = source.nodes[above]
-            if type(holder) in _HOLDERS and source.starts[above] >= unit.start and _holds(holder, node):
+            if type(holder) in _HOLDERS and source.starts[above] >= unit.start and self._holds(above, node):
                 first, last = source.outer(node)
                 if (first, last) != (unit.start, unit.end):
                     found.append((first, -last))
@@ -182,6 +188,14 @@ class Cells:
             starts.append(first)
             ends.append(-last)
         return starts, ends, outer
+
+    def _holds(self, number: int, node: cst.CSTNode) -> bool:
+        """Whether ``node`` is a value of element or argument ``number`` between brackets: not its keyword or comma."""
+        holder: Any = self.source.nodes[number]
+        around = self.source.nodes[self.source.parents[number]]
+        if type(around) is cst.Tuple and not around.lpar:
+            return False  # its line ends need the brackets that a cell would give it
+        return getattr(holder, "value", None) is node or getattr(holder, "key", None) is node
 
     def declared_around(self, start: int, end: int) -> set[str]:
         """Return the names that are declared global or nonlocal in the region of two byte offsets, or on top."""
@@ -218,13 +232,13 @@ class Cells:
             if not bare and NEEDS_WRAPPER.search(_ONE_LINE_WILL_DO.sub("", piece)) is None:
                 prefix, suffix = _ONE_LINE[scope], "\n"
         elif role == "decorator":
-            prefix, suffix = f"{prefix}@", "\ndef _(): pass\n" if bare else f"\n{_INDENT}def _(): pass{_SUFFIX}"
+            prefix, suffix = f"{prefix}@", "\ndef _(): pass\n" if bare else f"\n{INDENT}def _(): pass{_SUFFIX}"
         elif role == "match":
             bare, prefix = False, f"{_wrapper(unit)}match "
-            suffix = f":\n{_INDENT} case _: pass{_SUFFIX}"
+            suffix = f":\n{INDENT} case _: pass{_SUFFIX}"
         elif role.startswith("handler"):
             name = " as _" if role == "handler with a name" else ""
-            prefix = "try: pass\nexcept " if bare else f"{prefix}try: pass\n{_INDENT}except "
+            prefix = "try: pass\nexcept " if bare else f"{prefix}try: pass\n{INDENT}except "
             suffix = f"{name}: pass\n" if bare else f"{name}: pass{_SUFFIX}"
         else:
             prefix += role
@@ -348,12 +362,7 @@ class Cells:
 
 def _wrapper(unit: Unit) -> str:
     """Return the full wrapper of a unit: its scope, a loop if it is in one, and the column it stands at."""
-    return _SCOPES[unit.scope] + (" while 1:\n" if unit.loop else "") + _INDENT
-
-
-def _holds(holder: Any, node: cst.CSTNode) -> bool:
-    """Whether ``node`` is a value of an element or argument: not its keyword, star or comma."""
-    return getattr(holder, "value", None) is node or getattr(holder, "key", None) is node
+    return _SCOPES[unit.scope] + (" while 1:\n" if unit.loop else "") + INDENT
 
 
 def _until_colon(head: str) -> str:

@@ -42,7 +42,7 @@ from astmut.cell import (
     UNENCODABLE,
     Cell,
 )
-from astmut.cells import Cells
+from astmut.cells import INDENT, Cells
 from astmut.model import Edit, Span, hull
 from astmut.siblings import Change, Siblings
 from astmut.source import Source
@@ -56,6 +56,7 @@ _NOT_ALONE = re.compile(r"[,:*]|(?<![=!<>])=(?!=)|\b(?:for|lambda)\b")
 _BRACKET = re.compile(r"[()\[\]{}]")
 # What may not stand everywhere, or may end or divide a statement.
 _RISK = re.compile(r"[;#\\]|:=|\b(?:await|async|yield|return|break|continue|import|global|nonlocal)\b")
+_DIVIDES = re.compile(r"[;\n\r]")
 _WORD = re.compile(r"[^\W\d]\w*")
 _GLOBAL = re.compile(r"\bglobal\b")  # behind a use of its name, in another region perhaps, it is an error
 
@@ -95,7 +96,7 @@ class Checker:
             if cell.original is None:
                 continue
             reason = cell.verdict(edits)
-            if not reason and self._siblings.have(Change(region or self.cells.whole, edits, cell, ())):
+            if not reason and self._siblings.have(Change(self._holder(region, cell, edits), edits, cell, ())):
                 reason = DUPLICATE
             if reason in {"", DUPLICATE}:
                 return reason
@@ -124,6 +125,14 @@ class Checker:
             return DUPLICATE
         siblings.append(changed)
         return ""
+
+    def _holder(self, region: Cell | None, cell: Cell, edits: Sequence[Edit]) -> Cell:
+        """Return what holds a change: the whole text too where it may make two statements of one, or none."""
+        whole = self.cells.whole
+        if region is None or cell is whole:
+            return whole
+        divides = cell.role == "" and any(_DIVIDES.search(new) for _, new in edits)
+        return whole if divides else region
 
     def _outright(self, edits: Sequence[Edit]) -> str:
         """Return why no cell need be asked: the source does not compile, or its file's encoding lacks a character."""
@@ -184,7 +193,11 @@ class Checker:
         if cell.bare:
             if any(new and NEEDS_WRAPPER.search(new) for _, new in edits):
                 return True
-        elif self._brings_in(edits, _RISK) or (cell.prefix.startswith("async") and _returns_or_yields(cell, edits)):
+        elif (
+            self._brings_in(edits, _RISK)
+            or (cell.prefix.startswith("async") and _returns_or_yields(cell, edits))
+            or any(INDENT in new for _, new in edits)  # which could pass for a line of the wrapper
+        ):
             return True
         elif cell.suffix == "\n" and any(LINE_END.search(new) for _, new in edits):
             return True  # a wrapper of one line
@@ -213,17 +226,15 @@ class Checker:
         removed = "".join(self.source.text.cut(*span) for span, _ in edits)
         if _NOT_ALONE.search(new) is None and _BRACKET.search(new) is None and _BRACKET.search(removed) is None:
             return True
-        text = self.source.text.splice(edits, cell.start, cell.end)
-        if text.rstrip().endswith(","):
-            return False
+        text = f"[0, {self.source.text.splice(edits, cell.start, cell.end)}\n, 0]"
         try:
-            tree = compile(f"[{text}\n]", "<element>", "eval", cell.flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+            tree = compile(text, "<element>", "eval", cell.flags | ast.PyCF_ONLY_AST, dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return False
         display = tree.body
-        if not isinstance(display, ast.List) or len(display.elts) != 1:
+        if not isinstance(display, ast.List) or len(display.elts) != len(("one before", "it", "one behind")):
             return False
-        return not isinstance(display.elts[0], (ast.Starred, ast.NamedExpr))
+        return not isinstance(display.elts[1], (ast.Starred, ast.NamedExpr))
 
     def _says(self, declared: set[str], cell: Cell, edits: Sequence[Edit]) -> bool:
         """Whether a cell, or its change, names one of the declared names."""

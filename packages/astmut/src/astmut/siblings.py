@@ -2,9 +2,9 @@
 
 Two changes that one cell has judged are compared there. All others give one tree only where they bring in and take
 away the same words (see ``balance``), and their places tell most of those apart: a change of one statement is none of
-another statement, one of an element none of another element, and atoms in two places are two trees. Only changes of
-compound statements and of more, *large* ones, may be equal wherever they are: ``if a: if a: b`` becomes ``if a: b`` in
-two ways; those of more than one region may be equal to any other. What is left is compared as trees.
+another statement, one of an element none of an element beside it, and atoms in two places are two trees. Only changes
+of compound statements and of more, *large* ones, may be equal wherever they are: ``if a: if a: b`` becomes ``if a: b``
+in two ways; those of more than one region may be equal to any other. What is left is compared as trees.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class Siblings:
         # The same changes by what they can be told apart with, so that none is compared with hundreds.
         self._large: dict[tuple[int, Balance], Changes] = {}
         self._smaller: dict[tuple[int, int, Balance], Changes] = {}
+        self._elements: dict[tuple[int, Balance], Changes] = {}
         self._placed: dict[tuple[Span, ...], Changes] = {}
         # Large ones that no region holds.
         self._largest: dict[Balance, Changes] = {}
@@ -80,6 +81,8 @@ class Siblings:
         known.setdefault(one.balance, []).append(one)
         if one.kind != LARGE:
             self._smaller.setdefault((one.kind, unit, one.balance), []).append(one)
+            if one.kind == ELEMENT and one.cell is not None:
+                self._elements.setdefault((one.cell.outermost, one.balance), []).append(one)
         elif place < 0:
             self._largest.setdefault(one.balance, []).append(one)
         else:
@@ -92,8 +95,9 @@ class Siblings:
         """Return those that could have the same tree, of the region and of those that no region holds."""
         key = one.balance
         if one.kind == LARGE and one.region is self.cells.whole:
-            keys = {key, None}
-            return _all(one for some in self._regions.values() for of, one in some.items() if key is None or of in keys)
+            if key is None:
+                return _all(ones for some in self._regions.values() for ones in some.values())
+            return _all(ones for some in self._regions.values() for ones in (some.get(key), some.get(None)))
         if key is None:
             return _all([*known.values(), *self._largest.values()])
         found: list[Changes | None] = [self._largest.get(key), self._largest.get(None)] if self._largest else []
@@ -101,6 +105,8 @@ class Siblings:
             found += known.get(key), known.get(None)
         else:
             found += [self._smaller.get((kind, unit, key)) for kind in _COMPARED[one.kind]]
+            if one.kind == ELEMENT and one.cell is not None:
+                found.append(self._elements.get((one.cell.outermost, key)))
             found += self._large.get((one.region.start, key)), self._placed.get(one.places)
         return _all(found)
 
@@ -114,7 +120,10 @@ class Siblings:
         words = {one.position(judge), other.position(judge)}
         if len(words) > 1 and None not in words:
             return False
-        return judge.same_tree(judge.program(one.edits), judge.program(other.edits))
+        try:
+            return judge.same_tree(judge.program(one.edits), judge.program(other.edits))
+        except SyntaxError:  # one of them does not stand in a region by itself
+            return whole.same_tree(whole.program(one.edits), whole.program(other.edits))
 
 
 def _all(found: Iterable[Changes | None]) -> list[Change]:
@@ -125,12 +134,12 @@ def _apart(one: Change, other: Change) -> bool:
     """Whether two changes surely have two trees, or were compared by the cell that judged both."""
     if one.balance != other.balance and None not in (one.balance, other.balance):
         return True
-    if one.kind == other.kind == ATOMS:
-        return one.places != other.places
     if one.cell is other.cell:
-        return True
-    if one.kind in {ELEMENT, UNIT} and one.cell is not None:
-        if other.kind == ATOMS:
-            return other.places[0].start < one.cell.start or other.places[-1].end > one.cell.end
-        return one.kind == other.kind
-    return False
+        return one.cell is not None or one.places != other.places
+    if one.kind not in {ELEMENT, UNIT} or one.cell is None:
+        return False
+    if other.kind == ATOMS:
+        return other.places[0].start < one.cell.start or other.places[-1].end > one.cell.end
+    if one.kind == ELEMENT and other.cell is not None and other.kind == ELEMENT:  # one may be inside the other
+        return one.cell.end <= other.cell.start or other.cell.end <= one.cell.start
+    return one.kind == other.kind

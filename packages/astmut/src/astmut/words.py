@@ -22,23 +22,30 @@ from astmut.source import Source, normal
 
 # How many words there are, and the sum of their hashes; None where that is not known.
 Balance: TypeAlias = tuple[int, int] | None
-# A word or string of a program: its offset, which of these it is, and its text, the word's in one form.
+# A word or string of a program: its offset, which of these it is, and its text, the word's in one form. A break is a
+# comma or colon, no part of what counts: strings on both sides of it are two.
 Piece: TypeAlias = tuple[int, int, str]
-WORD_OR_NUMBER, STRING, FSTRING = range(3)
+WORD_OR_NUMBER, STRING, FSTRING, BREAK = range(4)
 
 _OFTEN_MET = 80  # characters: the words of longer texts are not kept
 _SHORT_NUMBER = 19  # digits
 _QUOTES_NEST = sys.version_info >= (3, 12)
+_STRINGS = frozenset({STRING, FSTRING})
 
-_STRING = r"""(?s:'{3}(?:\\.|.)*?'{3}|"{3}(?:\\.|.)*?"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")"""
-_OPERATOR = r"->|:=|<>|\*\*=?|//=?|>>=?|<<=?|[-+*/%@&|^<>=!]=|[-+*/%@&|^<>~\[{]"
+_ESCAPED = r"\\(?:\r\n|.)"
+_STRING = (
+    rf"""(?s:'{{3}}(?:\\.|.)*?'{{3}}|"{{3}}(?:\\.|.)*?"{{3}}"""
+    rf"""|'(?:{_ESCAPED}|[^'\\\n])*'|"(?:{_ESCAPED}|[^"\\\n])*")"""
+)
+_OPERATOR = r"->|:=|<>|\*\*=?|//=?|>>=?|<<=?|[-+*/%@&|^<>=!]=|[-+*/%@&|^<>~{]"
 # Strings with their prefixes and comments match without a group, so that they are no words; the first group is of
-# numbers, the second of names and keywords, the third of operators and brackets that the tree has as many of.
+# numbers, the second of names and keywords, the third of operators and braces that the tree has as many of (a pattern
+# may be written in brackets or parentheses), the fourth of commas and colons but those before a closing bracket.
 _WORD_OR_NOT = re.compile(
     rf"[bBrRuUfFtT]{{0,2}}{_STRING}"
     r"|\#[^\n\r]*"
-    r"|(0[xX][\da-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d[\d_]*)?[jJ]?)|(\w+)"
-    rf"|({_OPERATOR})"
+    r"|(0[xX][\da-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d[\d_]*)?[jJ]?)|([\w\x80-\U0010ffff]+)"
+    rf"|({_OPERATOR})|([,:](?!(?:\s|\#[^\n\r]*)*[)\]}}]))"
 )
 _ONE_OPERATOR = re.compile(_OPERATOR)
 _FSTRING = re.compile(r"""[fFtT][rR]?["']""")
@@ -50,6 +57,8 @@ _BRANCHES = frozenset({"if", "elif", "else"})
 # Characters: of operators, before and behind strings, and beside which a word, number or operator may go on.
 _OPERATES = frozenset("-+*/%@&|^<>=!~:")
 _QUOTES = frozenset("'\"")
+_EXPONENTS = frozenset("eEjJ")
+_BREAKS, _CLOSING = frozenset(",:"), frozenset(")]}")
 _LINE_ENDS = frozenset("\r\n")
 _LINE_END = re.compile(r"\r\n|[\r\n]")
 _TRIPLE = frozenset({"'''", '"""'})
@@ -74,7 +83,7 @@ def pieces(program: str) -> list[Piece] | None:
         return _tokenized(program)
     found: list[Piece] = []
     for match in _WORD_OR_NOT.finditer(program):
-        number, name, operator = match.groups()
+        number, name, operator, between = match.groups()
         if name:
             if name not in _BRANCHES:
                 found.append((match.start(), WORD_OR_NUMBER, normal(name)))
@@ -82,6 +91,8 @@ def pieces(program: str) -> list[Piece] | None:
             found.append((match.start(), WORD_OR_NUMBER, _value(number)))
         elif operator:
             found.append((match.start(), WORD_OR_NUMBER, operator))
+        elif between:
+            found.append((match.start(), BREAK, between))
         elif (text := match[0])[0] != "#":
             found.append((match.start(), FSTRING if _FSTRING.match(text) else STRING, text))
     return found
@@ -96,6 +107,11 @@ def _tokenized(program: str) -> list[Piece] | None:
                 found.append((at, FSTRING, text))
             elif kind == "STRING":
                 found.append((at, STRING, text))
+            elif text in _BREAKS:
+                found.append((at, BREAK, text))
+            elif text in _CLOSING:
+                if found and found[-1][1] == BREAK:
+                    found.pop()
             elif kind in _READ and text not in _BRANCHES and (kind != "OP" or _ONE_OPERATOR.fullmatch(text)):
                 found.append((at, WORD_OR_NUMBER, _READ[kind](text)))
     except (tokenize.TokenError, SyntaxError) as error:
@@ -152,7 +168,7 @@ class Sequence61:
     """The words and strings of a text with a hash of each stretch: a change of a few costs no more than those few.
 
     Strings count by what they say, character by character, so that ``"a" "b"`` is ``"ab"``. Those with an f-string
-    among them and no word between do not count, for its fields are not read.
+    among them and no word, comma or colon between do not count, for its fields are not read.
     """
 
     __slots__ = ("_at", "_behind", "_kinds", "_muted", "_sums")
@@ -205,14 +221,14 @@ class Sequence61:
         return (total * rest + self._sums[-1] - self._sums[last] * rest) % self.MODULUS
 
     def _between_words(self, first: int, last: int, new: list[Piece]) -> tuple[int, int, list[Piece]] | None:
-        """Return a change widened to the next words where an f-string matters to the strings beside it.
+        """Return a change widened to the next words or breaks where an f-string matters to the strings beside it.
 
         None where strings that count now would not count then.
         """
         kinds, muted, start, end = self._kinds, self._muted, first, last
-        while start and kinds[start - 1] != WORD_OR_NUMBER:
+        while start and kinds[start - 1] in _STRINGS:
             start -= 1
-        while end < len(kinds) and kinds[end] != WORD_OR_NUMBER:
+        while end < len(kinds) and kinds[end] in _STRINGS:
             end += 1
         around = [*range(start, first), *range(last, end)]
         if all(number in muted for number in around):
@@ -228,7 +244,7 @@ class Sequence61:
         if not any(kind for _, kind, _ in found):  # words alone
             return [(base, hash(text)) for _, _, text in found]
         return [
-            (base, hash(text)) if kind == WORD_OR_NUMBER else (1, 0) if mute else _string_term(text)
+            (base, hash(text)) if kind == WORD_OR_NUMBER else (1, 0) if mute or kind == BREAK else _string_term(text)
             for (_, kind, text), mute in zip(found, _beside_fstrings(found), strict=True)
         ]
 
@@ -241,12 +257,12 @@ def _string_term(literal: str) -> tuple[int, int]:
 
 
 def _beside_fstrings(found: list[Piece]) -> list[bool]:
-    """Return for each piece whether it is an f-string, or a string with no word between it and one."""
+    """Return for each piece whether it is an f-string, or a string with no word or break between it and one."""
     mute: list[bool] = []
     run = 0  # strings since the last word
     fstrings = False
     for _, kind, _ in found:
-        if kind == WORD_OR_NUMBER:
+        if kind not in _STRINGS:
             mute += [fstrings] * run
             mute.append(False)
             run, fstrings = 0, False
@@ -309,13 +325,16 @@ def _of_whole_strings(source: Source, edits: Sequence[Edit]) -> Sequence[Edit]:
     spans = [_around_strings(source, edit.span) for edit in edits]
     if spans == [edit.span for edit in edits]:
         return edits
-    found: list[Edit] = []
+    groups: list[tuple[Span, list[Edit]]] = []
     for edit, span in zip(edits, spans, strict=True):
-        if found and span.start < found[-1].span.end:
-            span = Span(found[-1].span.start, max(span.end, found.pop().span.end))  # noqa: PLW2901 - the two as one
-        inside = [one for one in edits if span.start <= one.span.start and one.span.end <= span.end]
-        found.append(edit if inside == [edit] else Edit(span, source.text.splice(inside, *span)))
-    return found
+        if groups and span.start < groups[-1][0].end:
+            (start, end), inside = groups.pop()
+            groups.append((Span(start, max(end, span.end)), [*inside, edit] if len(inside) == 1 else inside))
+            if len(inside) > 1:
+                inside.append(edit)
+        else:
+            groups.append((span, [edit]))
+    return [inside[0] if len(inside) == 1 else Edit(span, source.text.splice(inside, *span)) for span, inside in groups]
 
 
 def _around_strings(source: Source, span: Span) -> Span:
@@ -341,18 +360,23 @@ def of_whole_words(source: Source, edit: Edit, first: int, last: int) -> tuple[i
     bytewise, old = text.bytewise, text.cut(start, end)
     starts, ends = _unread(source)
     at = bisect_right(starts, start)
-    if (at and start < ends[at - 1]) or (at < len(starts) and starts[at] < end):
+    inside = at and start < ends[at - 1]
+    if inside and bytewise[starts[at - 1]] == "#":
+        if not _at_line_end(bytewise, edit):
+            return None
+        first = start  # what stands before it is no code
+    if inside or (at < len(starts) and starts[at] < end):
         begin, stop = _around_strings(source, edit.span)
         if (begin, stop) != (start, end):
             start, end, old, new = _with_the_rest(text, edit, begin, stop)
-        elif at and start < ends[at - 1] and bytewise[starts[at - 1]] == "#" and not _at_line_end(bytewise, edit):
-            return None
     before, behind = bytewise[start - 1 : start], bytewise[end : end + 1]
     if _cuts(before, old, new, behind):
         begin, stop = _widened(bytewise, start, end, first, last)
         start, end, old, new = _with_the_rest(text, Edit(Span(start, end), new), begin, stop)
         before, behind = bytewise[start - 1 : start], bytewise[end : end + 1]
     if behind in _QUOTES and ((old or before)[-1:] in WORD or (new or before)[-1:] in WORD):
+        return None
+    if before in WORD and ((old or behind)[:1] in _QUOTES or (new or behind)[:1] in _QUOTES):
         return None
     return start, end, old, new
 
@@ -409,7 +433,7 @@ def _join(left: str, right: str) -> bool:
     if right[:1] in _OPERATES:
         return left in _OPERATES or left in {"e", "E"}  # 1e-5
     if left in _OPERATES or "." in {left, right[:1]}:
-        return left.isdigit() or right[:1].isdigit()  # 1.5
+        return left.isdigit() or right[:1].isdigit() or (left == "." and right[:1] in _EXPONENTS)  # 1.5, 1.e5
     return (left in WORD or left > "\x7f") and (right[:1] in WORD or right[:1] > "\x7f")
 
 
