@@ -100,18 +100,7 @@ class Cell:
         return at < self.end and self.text.cut(at, self.end)[0] not in _BLANK_OR_COMMENT
 
     def ends_well(self, edits: Sequence[Edit]) -> bool:
-        """Whether what follows on the last line is still read, and no line that follows it is taken in.
-
-        Neither is so behind a comment, which one may become where an edit touches a line end or quote, nor behind a
-        backslash.
-        """
-        bytewise = self.text.bytewise
-        if self._signs is None:
-            self._signs = bytewise.find("#", self.start, self.end) >= 0
-        if self._signs and any(_ENDS_COMMENTS.search(new + self.text.cut(*span)) for span, new in edits):
-            last = re.split(LINE_END, self.text.splice(edits, self.start, self.end))[-1]
-            if "#" in last:
-                return False
+        """Whether the last line is still the cell's own: a backslash at its end would take in the next one."""
         at = self.end
         for (start, end), new in reversed(edits):
             if end < at:
@@ -119,7 +108,15 @@ class Cell:
             if new:
                 return not new.endswith("\\")
             at = start
-        return bytewise[at - 1 : at] != "\\"
+        return self.text.bytewise[at - 1 : at] != "\\"
+
+    def may_end_in_comment(self, edits: Sequence[Edit]) -> bool:
+        """Whether a comment may take in what follows on the last line, where edits touch a line end or quote."""
+        if self._signs is None:
+            self._signs = self.text.bytewise.find("#", self.start, self.end) >= 0
+        if not self._signs or not any(_ENDS_COMMENTS.search(new + self.text.cut(*span)) for span, new in edits):
+            return False
+        return "#" in re.split(LINE_END, self.text.splice(edits, self.start, self.end))[-1]
 
     def program(self, edits: Sequence[Edit] = ()) -> str:
         """Return the cell in its wrapper, with ``edits`` made, which all lie inside it."""

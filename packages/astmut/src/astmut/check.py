@@ -129,10 +129,14 @@ class Checker:
     def _holder(self, region: Cell | None, cell: Cell, edits: Sequence[Edit]) -> Cell:
         """Return what holds a change: the whole text too where it may make two statements of one, or none."""
         whole = self.cells.whole
-        if region is None or cell is whole:
+        if region is None or (cell is whole and not region.begins_well(edits)):
             return whole
-        divides = cell.role == "" and any(_DIVIDES.search(new) for _, new in edits)
-        return whole if divides else region
+        if cell.role == "" and any(_DIVIDES.search(new) for _, new in edits):
+            brought = _DIVIDES.findall("".join(new for _, new in edits))
+            removed = _DIVIDES.findall(" ".join(self.source.text.cut(*span) for span, _ in edits))
+            if len(brought) > len(removed):
+                return whole
+        return region
 
     def _outright(self, edits: Sequence[Edit]) -> str:
         """Return why no cell need be asked: the source does not compile, or its file's encoding lacks a character."""
@@ -188,22 +192,25 @@ class Checker:
 
     def _too_small(self, cell: Cell, edits: Sequence[Edit]) -> bool:
         """Whether a cell below a region cannot judge ``edits``, by what they or its surroundings are."""
-        if (edits[0].span.start == cell.start and _begins_otherwise(cell, edits)) or not cell.ends_well(edits):
+        if edits[0].span.start == cell.start and _begins_otherwise(cell, edits):
             return True
-        if cell.bare:
-            if any(new and NEEDS_WRAPPER.search(new) for _, new in edits):
-                return True
-        elif (
-            self._brings_in(edits, _RISK)
-            or (cell.prefix.startswith("async") and _returns_or_yields(cell, edits))
-            or any(INDENT in new for _, new in edits)  # which could pass for a line of the wrapper
-        ):
+        if not cell.ends_well(edits) or (cell.role and cell.may_end_in_comment(edits)):
             return True
-        elif cell.suffix == "\n" and any(LINE_END.search(new) for _, new in edits):
-            return True  # a wrapper of one line
         if cell.role == "handler" and any("*" in new for _, new in edits):
             return True  # `except` and `except*` do not mix
+        if self._needs_another_wrapper(cell, edits):
+            return True
         return self._says(self.cells.declared_around(cell.start, cell.end), cell, edits)
+
+    def _needs_another_wrapper(self, cell: Cell, edits: Sequence[Edit]) -> bool:
+        """Whether edits bring in what a cell's wrapper may allow and its surroundings may not, or the other way."""
+        if cell.bare:
+            return any(new and NEEDS_WRAPPER.search(new) for _, new in edits)
+        if cell.suffix == "\n" and any(LINE_END.search(new) for _, new in edits):
+            return True  # a wrapper of one line
+        if self._brings_in(edits, _RISK) or any(INDENT in new for _, new in edits):  # a line like the wrapper's own
+            return True
+        return cell.prefix.startswith("async") and _returns_or_yields(cell, edits)
 
     def _brings_in(self, edits: Sequence[Edit], what: re.Pattern[str]) -> bool:
         """Whether edits bring in something of a kind: a word that they do not take away as well, or any sign."""

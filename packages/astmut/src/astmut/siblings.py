@@ -114,12 +114,13 @@ class Siblings:
         """Whether two changes give one tree."""
         if _apart(one, other) or _apart(other, one):
             return False
-        whole, judge = self.cells.whole, one.region
-        if one.region is not other.region or judge.original is None or whole in (one.cell, other.cell):
-            judge = whole
+        whole = self.cells.whole
+        judge = one.region if one.region is other.region else whole
         words = {one.position(judge), other.position(judge)}
         if len(words) > 1 and None not in words:
             return False
+        if judge.original is None or whole in (one.cell, other.cell):
+            judge = whole
         try:
             return judge.same_tree(judge.program(one.edits), judge.program(other.edits))
         except SyntaxError:  # one of them does not stand in a region by itself

@@ -58,6 +58,7 @@ _BRANCHES = frozenset({"if", "elif", "else"})
 _OPERATES = frozenset("-+*/%@&|^<>=!~:")
 _QUOTES = frozenset("'\"")
 _EXPONENTS = frozenset("eEjJ")
+_EXPONENT = re.compile(r"\d\.[eEjJ]")
 _BREAKS, _CLOSING = frozenset(",:"), frozenset(")]}")
 _LINE_ENDS = frozenset("\r\n")
 _LINE_END = re.compile(r"\r\n|[\r\n]")
@@ -370,6 +371,10 @@ def of_whole_words(source: Source, edit: Edit, first: int, last: int) -> tuple[i
         if (begin, stop) != (start, end):
             start, end, old, new = _with_the_rest(text, edit, begin, stop)
     before, behind = bytewise[start - 1 : start], bytewise[end : end + 1]
+    if (before == "." or behind in _EXPONENTS) and _halves_number(
+        bytewise[max(0, start - 2) : start], old, new, behind
+    ):
+        return None
     if _cuts(before, old, new, behind):
         begin, stop = _widened(bytewise, start, end, first, last)
         start, end, old, new = _with_the_rest(text, Edit(Span(start, end), new), begin, stop)
@@ -421,6 +426,15 @@ def _with_the_rest(text: Text, edit: Edit, begin: int, stop: int) -> tuple[int, 
     return begin, stop, text.cut(begin, stop), head + new + tail
 
 
+def _halves_number(head: str, old: str, new: str, behind: str) -> bool:
+    """Whether an edit, between two texts, may begin or end before an exponent that follows a point, as in ``1.e5``."""
+    for part in (old, new):
+        middle = part if len(part) <= len("1.e") else f"{part[:1]} {part[-2:]}"
+        if _EXPONENT.search(head + middle + behind):
+            return True
+    return False
+
+
 def _cuts(before: str, old: str, new: str, behind: str) -> bool:
     """Whether an edit, between two characters, may begin or end within a word or operator, before or after it."""
     if before in _OPEN_ENDED and (_join(before, old or behind) or _join(before, new or behind)):
@@ -431,9 +445,9 @@ def _cuts(before: str, old: str, new: str, behind: str) -> bool:
 def _join(left: str, right: str) -> bool:
     """Whether a character and the one behind it, the first of a text, may be in one word, number or operator."""
     if right[:1] in _OPERATES:
-        return left in _OPERATES or left in {"e", "E"}  # 1e-5
+        return left in _OPERATES or (left in {"e", "E"} and right[:1] in {"+", "-"})  # 1e-5
     if left in _OPERATES or "." in {left, right[:1]}:
-        return left.isdigit() or right[:1].isdigit() or (left == "." and right[:1] in _EXPONENTS)  # 1.5, 1.e5
+        return left.isdigit() or right[:1].isdigit()  # 1.5
     return (left in WORD or left > "\x7f") and (right[:1] in WORD or right[:1] > "\x7f")
 
 
