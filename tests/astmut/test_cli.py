@@ -684,6 +684,31 @@ def test_interrupting_ends_quietly(tmp_path: Path, times: int, pause: float) -> 
         assert process.stderr.read().strip() == b""
 
 
+def test_another_interrupt_counts_when_the_first_had_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("astmut.cli.time.monotonic", lambda: clock[0])
+    interrupt = cli._interrupts()
+    counted = []
+    for clock[0] in (100.0, 100.1, 101.9, 102.0, 103.9):
+        try:
+            interrupt(signal.SIGINT, None)
+        except KeyboardInterrupt:
+            counted.append(clock[0])
+    assert counted == [100.0, 102.0]
+
+
+@UNIX
+def test_an_interrupt_that_the_shell_ignores_stays_ignored(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(SHOP * 100, "utf-8")
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *ASTMUT, "mutate", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait(10) == 0
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="no way to see other processes")
 def test_no_process_is_left_behind_by_termination(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text(SHOP * 300, "utf-8")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from astmut.model import Edit, Span, hull
-from astmut.source import Source, deeply
+from astmut.source import LINE_END, Source, deeply
 from astmut.trees import Outcome, dump, outcome
 from astmut.words import Sequence61, may_run_on, of_whole_words, sequence_of
 
@@ -25,7 +25,6 @@ UNENCODABLE = "not-in-the-files-encoding"
 
 # What a piece without a wrapper must not hold, and no change may bring into it.
 NEEDS_WRAPPER = re.compile(r"[\n\r;#\\]|:=|\b(?:await|async|yield|return|break|continue|import|global|nonlocal)\b")
-LINE_END = re.compile(r"[\r\n]")
 _ENDS_COMMENTS = re.compile(r"[\r\n'\"]")  # or begins one, where it was in a string
 _BLANK_OR_COMMENT = frozenset(" \t\f\n\r\v#\\")
 # No parenthesis or comma, which a program may have more or fewer of with the same tree. Strings that stand side by side
@@ -116,7 +115,7 @@ class Cell:
             self._signs = self.text.bytewise.find("#", self.start, self.end) >= 0
         if not self._signs or not any(_ENDS_COMMENTS.search(new + self.text.cut(*span)) for span, new in edits):
             return False
-        return "#" in re.split(LINE_END, self.text.splice(edits, self.start, self.end))[-1]
+        return "#" in LINE_END.split(self.text.splice(edits, self.start, self.end))[-1]
 
     def program(self, edits: Sequence[Edit] = ()) -> str:
         """Return the cell in its wrapper, with ``edits`` made, which all lie inside it."""

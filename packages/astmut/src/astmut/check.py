@@ -35,7 +35,6 @@ from astmut.atoms import Atoms
 from astmut.cell import (
     DUPLICATE,
     INVALID,
-    LINE_END,
     NEEDS_WRAPPER,
     UNCHANGED,
     UNCOMPILABLE_SOURCE,
@@ -45,7 +44,7 @@ from astmut.cell import (
 from astmut.cells import INDENT, Cells
 from astmut.model import Edit, Span, hull
 from astmut.siblings import Change, Siblings
-from astmut.source import Source
+from astmut.source import LINE_END, Source
 
 LONG_STATEMENT = 300  # bytes; longer ones are judged by element or argument
 
@@ -226,8 +225,8 @@ class Checker:
     def _stays_one(self, cell: Cell, edits: Sequence[Edit]) -> bool:
         """Whether an element with ``edits`` is still one, with all that follows it outside of its brackets.
 
-        A cell is an element in parentheses. Text that is one in square brackets as well closes neither, and so has the
-        brackets that it needs.
+        A cell is an element in parentheses. Text that is one between two others in square brackets as well closes
+        neither, and so has the brackets that it needs.
         """
         new = "".join(new for _, new in edits)
         removed = "".join(self.source.text.cut(*span) for span, _ in edits)
@@ -239,9 +238,8 @@ class Checker:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return False
         display = tree.body
-        if not isinstance(display, ast.List) or len(display.elts) != len(("one before", "it", "one behind")):
-            return False
-        return not isinstance(display.elts[1], (ast.Starred, ast.NamedExpr))
+        between = display.elts[1:-1] if isinstance(display, ast.List) else []
+        return len(between) == 1 and not isinstance(between[0], (ast.Starred, ast.NamedExpr))
 
     def _says(self, declared: set[str], cell: Cell, edits: Sequence[Edit]) -> bool:
         """Whether a cell, or its change, names one of the declared names."""

@@ -31,7 +31,7 @@ Key = cst.CSTNode | Span
 FUTURE_FLAGS = reduce(int.__or__, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
 BOM = "\ufeff"
 _BLANKS = (b" ", b"\t", b"\f", b"\r", b"\n")
-_LINE_END = re.compile(r"\r\n|\r|\n")
+LINE_END = re.compile(r"\r\n|\r|\n")
 _PLACE = re.compile(r"parser error: error at (\d+):(\d+): ")
 _COOKIE = re.compile(rb"\A(?:.*\n)?[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 
@@ -171,7 +171,7 @@ class Source(Program):
     @cached_property
     def strings_over_lines(self) -> list[Span]:
         """The spans of the outermost strings that hold a line end, in order."""
-        return [Span(*ends) for ends in zip(*self.strings, strict=True) if _LINE_END.search(self.text.cut(*ends))]
+        return [Span(*ends) for ends in zip(*self.strings, strict=True) if LINE_END.search(self.text.cut(*ends))]
 
     def number(self, node: cst.CSTNode) -> int:
         """Return the place of ``node`` in ``nodes``, ``starts``, ``ends`` and ``parents``."""
@@ -322,7 +322,7 @@ def _unexpected(error: cst.ParserSyntaxError, value: str) -> ParseError:
     if place is None:
         return ParseError(f"libcst cannot parse it: {error.message}", error.raw_line)
     row, column = int(place[1]), int(place[2])
-    rows = _LINE_END.split(value)[:row]
+    rows = LINE_END.split(value)[:row]
     rows += [""] * (row - len(rows))
     rows[-1] = rows[-1][:column]
     while rows[1:] and rows[-1].lstrip()[:1] in {"", "#"}:

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from astmut.model import WORD, Edit, Span, Text
-from astmut.source import Source, normal
+from astmut.source import LINE_END, Source, normal
 
 # How many words there are, and the sum of their hashes; None where that is not known.
 Balance: TypeAlias = tuple[int, int] | None
@@ -61,7 +61,6 @@ _EXPONENTS = frozenset("eEjJ")
 _EXPONENT = re.compile(r"\d\.[eEjJ]")
 _BREAKS, _CLOSING = frozenset(",:"), frozenset(")]}")
 _LINE_ENDS = frozenset("\r\n")
-_LINE_END = re.compile(r"\r\n|[\r\n]")
 _TRIPLE = frozenset({"'''", '"""'})
 _TWO_TRIPLE = 5  # characters, at least one less than two triple quotes are
 _OPEN_ENDED = WORD | _OPERATES | {"."}
@@ -326,16 +325,16 @@ def _of_whole_strings(source: Source, edits: Sequence[Edit]) -> Sequence[Edit]:
     spans = [_around_strings(source, edit.span) for edit in edits]
     if spans == [edit.span for edit in edits]:
         return edits
-    groups: list[tuple[Span, list[Edit]]] = []
+    wider: list[Span] = []
+    groups: list[list[Edit]] = []
     for edit, span in zip(edits, spans, strict=True):
-        if groups and span.start < groups[-1][0].end:
-            (start, end), inside = groups.pop()
-            groups.append((Span(start, max(end, span.end)), [*inside, edit] if len(inside) == 1 else inside))
-            if len(inside) > 1:
-                inside.append(edit)
+        if wider and span.start < wider[-1].end:
+            wider[-1] = Span(wider[-1].start, max(wider[-1].end, span.end))
+            groups[-1].append(edit)
         else:
-            groups.append((span, [edit]))
-    return [inside[0] if len(inside) == 1 else Edit(span, source.text.splice(inside, *span)) for span, inside in groups]
+            wider.append(span)
+            groups.append([edit])
+    return [Edit(span, source.text.splice(inside, *span)) for span, inside in zip(wider, groups, strict=True)]
 
 
 def _around_strings(source: Source, span: Span) -> Span:
@@ -403,7 +402,7 @@ def _unread(source: Source) -> tuple[list[int], list[int]]:
         if string >= 0 and at < ends[string]:
             behind = ends[string]
         else:
-            line_end = _LINE_END.search(bytewise, at)
+            line_end = LINE_END.search(bytewise, at)
             behind = line_end.end() if line_end else len(bytewise) + 1
             spans.append((at, behind))
         at = bytewise.find("#", behind)
