@@ -179,8 +179,11 @@ class Runs:
         self.pairs, self.cache = pairs, cache
 
     def settings(self, *more: str) -> list[str]:
-        """A tiny n-BOW, warm after 3 of 8 steps of 8 rows, validated every 4 and saved every 3 steps; then others."""
-        tiny = {
+        """A tiny n-BOW, warm after 3 of 8 steps of 8 rows, validated every 4 and saved every 3 steps; then others.
+
+        A model in a folder has its own dimension and tokenizer, and is given none.
+        """
+        tiny: dict[str, Any] = {
             "data.train": self.pairs,
             "encoder.name": "bow",
             "encoder.dimension": 16,
@@ -192,6 +195,8 @@ class Runs:
             "evaluation.every": 4,
             "evaluation.checkpoint": 3,
         }
+        if any(one.startswith("encoder.name=") and Path(one.partition("=")[2]).is_dir() for one in more):
+            del tiny["encoder.dimension"], tiny["encoder.vocabulary"]
         return [f"{name}={value}" for name, value in tiny.items()] + list(more)
 
     def config(self, *more: str, preset: str | None = None) -> Config:

@@ -48,8 +48,6 @@ def test_two_processes_are_one_run(runs: Runs, tmp_path: Path, bert_folder: Path
     (tmp_path / "watched.py").write_text(WATCHED, "utf-8")
     name = str(bert_folder) if model == "bert" else model
     asked = runs.settings("optim.steps=6", f"encoder.name={name}")
-    if model == "bert":  # which a folder describes
-        asked = [one for one in asked if not one.startswith(("encoder.dimension", "encoder.vocabulary"))]
     settings = [part for one in asked for part in ("--set", one)]
     launch = [
         sys.executable,

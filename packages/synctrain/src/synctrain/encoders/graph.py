@@ -165,13 +165,15 @@ def lay_out(tokens: Ragged, pad: int, first_position: int) -> Laid:
 def hidden(model: nn.Module, laid: Laid) -> Tensor:
     """Return the last vectors of all tokens, text by text, (tokens, dimension): those of nodes are left out.
 
-    A node goes in as the mean of the embeddings of the tokens that it stands for.
+    A node goes in as the mean of the embeddings of the tokens that it stands for. These are looked up once more, with
+    all others: gradients of a place that is read twice add up in any order on a GPU, those of a looked-up word in one.
     """
-    embedded = model.get_input_embeddings()(laid.rows.ids)  # type: ignore[operator]
-    flat = embedded.flatten(0, 1)
-    means = summed(flat[laid.word], laid.spans) / laid.spans[:, None]
+    ids = laid.rows.ids.flatten()
+    looked_up = model.get_input_embeddings()(torch.cat([ids, ids[laid.word]]))  # type: ignore[operator]
+    flat, words = looked_up.split([len(ids), len(laid.word)])
+    means = summed(words, laid.spans) / laid.spans[:, None]
     out = model(
-        inputs_embeds=flat.index_copy(0, laid.nodes, means).view_as(embedded),
+        inputs_embeds=flat.index_copy(0, laid.nodes, means).view(*laid.rows.ids.shape, -1),
         position_ids=laid.rows.positions,
         attention_mask=laid.mask,
     )
