@@ -16,7 +16,7 @@ from synctrain.loop import steps_of
         ("optimm.rate=1", "no setting named 'optimm'; did you mean 'optim'?"),
         (
             "encoder.zzz=1",
-            "no setting named 'encoder.zzz'; there are: data_flow, dimension, flatten, form, max_length, name, ",
+            "no setting named 'encoder.zzz'; there are: data_flow, dimension, dropout, flatten, form, max_length, name, ",
         ),
         ("=1", "no setting named ''; there are: curriculum, data, encoder, "),
         ("seed", "--set seed: write it as name=value"),

@@ -33,6 +33,7 @@ from synctrain.encoders import (
     find,
     load,
     opened,
+    set_dropout,
     train_tokenizer,
 )
 from synctrain.encoders.packing import pack, padded, width_of
@@ -778,3 +779,45 @@ def test_a_model_without_its_tokenizer_is_refused(bert_folder: Path, tmp_path: P
 def test_a_network_that_begins_from_nothing_cannot_be_loaded() -> None:
     with pytest.raises(ModelError, match="bow: begins from nothing"):
         load("bow")
+
+
+@pytest.mark.parametrize("name", ["bert", "cnn", "rnn"])
+def test_dropout_is_what_the_setting_says(runs: Any, bert_folder: Path, name: str) -> None:
+    """Without it two passes in training agree, and with a share of one half they do not; in use nothing is left out."""
+    encoder = runs.parts(runs.config(f"encoder.name={bert_folder if name == 'bert' else name}")).encoder
+    plain = vectors(encoder, TEXTS)
+    rows = ragged(encoder.tokenize(TEXTS, "code"))
+    for share in (0.5, 0.0):
+        set_dropout(encoder, share)
+        encoder.train()
+        with torch.no_grad():
+            one, other = encoder(rows), encoder(rows)
+        assert torch.allclose(one, other, atol=1e-6) == (share == 0)
+        assert torch.allclose(one, plain, atol=1e-5) == (share == 0)
+    assert torch.equal(vectors(encoder, TEXTS), plain)
+
+
+def test_dropout_that_cannot_be_taken_out_is_refused(bert_folder: Path) -> None:
+    encoder = load(str(bert_folder))
+    model: Any = encoder.model
+    words = model.get_input_embeddings()
+    inner = words.forward
+    words.forward = lambda ids: functional.dropout(inner(ids), 0.1)
+    with pytest.raises(ModelError, match=r"encoder\.dropout = 0: this model goes on"):
+        set_dropout(encoder, 0.0)
+    set_dropout(encoder, 0.2)
+
+
+def test_a_share_that_a_module_holds_itself_is_set() -> None:
+    config = ModernBertConfig(
+        vocab_size=50, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, pad_token_id=0,
+        bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2, attention_dropout=0.5, embedding_dropout=0.5,
+        mlp_dropout=0.5,
+    )  # fmt: skip
+    model = ModernBertModel(config).train()
+    ids = torch.arange(3, 40)[None]
+    assert not torch.equal(model(ids).last_hidden_state, model(ids).last_hidden_state)
+    set_dropout(model, 0.1)
+    assert not torch.equal(model(ids).last_hidden_state, model(ids).last_hidden_state)
+    for module in model.modules():
+        assert {value for name, value in vars(module).items() if name.endswith("dropout")} <= {0.1}

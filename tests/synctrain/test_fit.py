@@ -5,6 +5,7 @@ import importlib.util
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ def test_a_pair_without_any_negative_is_left_out(runs: Runs) -> None:
     assert drawn.row.tolist() == [0, 2, 4]
 
 
-@pytest.mark.parametrize("sampling", ["softmax", "uniform", "top1"])
+@pytest.mark.parametrize("sampling", ["softmax", "uniform", "by_rule", "top1"])
 def test_a_pool_bounds_what_is_scored(runs: Runs, sampling: str) -> None:
     config = runs.config(
         "curriculum.kind=fixed", "curriculum.soft=0.0", "curriculum.warmup=0", "negatives.pool=2",
@@ -164,6 +165,27 @@ def test_a_pool_bounds_what_is_scored(runs: Runs, sampling: str) -> None:
     )
     assert len({tuple(one.text.tolist()) for one in drawn}) > 1
     assert parts.encoder.training  # scoring leaves the mode as it was
+
+
+def test_mutants_are_drawn_by_rule(runs: Runs) -> None:
+    """Each rule that made mutants of a pair's code as often as another, though some make many."""
+    config = runs.config(
+        "curriculum.kind=fixed", "curriculum.soft=0.0", "curriculum.warmup=0", "negatives.sampling=by_rule"
+    )
+    sets = build.read_sets(config, silent)
+    parts = build.build(config, sets, silent)
+    mutants = build.mutants_of(sets.train, groups=("sync",), seed=config.seed, most=config.negatives.most)
+    counts = [Counter(one.rule for one in mutants.candidates(n)) for n in range(len(sets.train))]
+    pair = max(range(len(counts)), key=lambda n: (len(counts[n]) > 1, max(counts[n].values(), default=0)))
+    rules, most = counts[pair], max(counts[pair].values())
+    assert most > 2 * min(rules.values())
+    rows = np.full(4_000, pair)
+    drawn = draw(parts, config, rows, np.zeros_like(rows), np.random.default_rng(0))
+    of = dict(zip(parts.material.pool.of(pair).tolist(), [one.rule for one in mutants.candidates(pair)], strict=True))
+    seen = Counter(of[text] for text in drawn.text.tolist())
+    assert {rule: n / len(rows) for rule, n in seen.items()} == pytest.approx(
+        dict.fromkeys(rules, 1 / len(rules)), abs=0.03
+    )
 
 
 def test_candidates_are_scored_without_dropout(runs: Runs, bert_folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The choice among candidates: softmax(beta * score), uniform, top1."""
+"""The choice among candidates: softmax(beta * score), uniform, by rule, top1."""
 
 import json
 from collections import Counter
@@ -25,6 +25,16 @@ def test_softmax_by_hand() -> None:
     assert divergence == pytest.approx(sum(p * log(3 * p) for p in share))
 
 
+def test_each_rule_is_as_likely_as_another() -> None:
+    """Three candidates of rule 7 and one of rule 2: each of the three a sixth of the time, the one half of it."""
+    generator = np.random.default_rng(0)
+    rules, rows = [7, 2, 7, 7], 6_000
+    chosen = choose([np.zeros(4)] * rows, 1, generator, sampling="by_rule", rules=[rules] * rows)
+    seen = Counter(chosen.picks)
+    assert [seen[i] / rows for i in range(4)] == pytest.approx([1 / 6, 1 / 2, 1 / 6, 1 / 6], abs=0.02)
+    assert chosen.divergence == pytest.approx(sum(p * log(4 * p) for p in (1 / 6, 1 / 2, 1 / 6, 1 / 6)))
+
+
 def test_the_divergence_is_a_mean_over_rows_with_candidates() -> None:
     chosen = choose([[0.0, 1e9], [], [3.0, 3.0]], 1, np.random.default_rng(0))
     assert chosen.picks[:2] == [1, -1]
@@ -37,10 +47,11 @@ def test_one_candidate_is_it_and_none_is_none() -> None:
 
 
 @settings(deadline=None)
-@given(SCORES, st.floats(-10, 1e3), st.integers(0, 9), st.sampled_from(["softmax", "uniform", "top1"]))
+@given(SCORES, st.floats(-10, 1e3), st.integers(0, 9), st.sampled_from(["softmax", "uniform", "by_rule", "top1"]))
 def test_any_scores(scores: list[list[float]], beta: float, seed: int, sampling: str) -> None:
     one, other = np.random.default_rng(seed), np.random.default_rng(seed)
-    picks, divergence = choose(scores, beta, one, sampling=sampling)  # type: ignore[arg-type]
+    rules = [[int(score) % 3 for score in row] for row in scores]
+    picks, divergence = choose(scores, beta, one, sampling=sampling, rules=rules)  # type: ignore[arg-type]
     assert len(picks) == len(scores)
     for row, pick in zip(scores, picks, strict=True):
         assert 0 <= pick < len(row) if row else pick == -1

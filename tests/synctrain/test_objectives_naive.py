@@ -30,6 +30,7 @@ ALL: list[Objective] = [
     *(Triplet(similarity=each) for each in SIMILARITIES),
     *(Contrast(similarity=each, scope=scope) for each in SIMILARITIES for scope in SCOPES),
     Contrast(symmetric=True),
+    *(Contrast(similarity=each, hard=0.5) for each in SIMILARITIES),
     *(Hardest(similarity=each) for each in SIMILARITIES),
     Hardest(chosen_by="dot"),
     *(Pairwise(similarity=each) for each in SIMILARITIES),
@@ -146,6 +147,22 @@ def test_contrast(similarity: Similarity, scope: str, mask_same: bool, symmetric
     loss = Contrast(tau, similarity, scope, mask_same, symmetric)(embedded)  # type: ignore[arg-type]
     agree(loss.parts["code"], sum(code) / 5)
     agree(loss.value, (sum(code) + sum(query)) / 10 if symmetric else sum(code) / 5)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_contrast_with_a_term_for_hard_negatives(similarity: Similarity) -> None:
+    embedded = batch()
+    terms = []
+    for row, vector, hard in negatives(embedded):
+        if hard:
+            query = embedded.query[row]
+            gap = near(query, embedded.positive[row], similarity) - near(query, vector, similarity)
+            terms.append(cross_entropy(gap / 0.3, [0.0]))
+    assert 1 < len(terms) < len(embedded.row)
+    loss, without = (Contrast(0.7, similarity, hard=hard, hard_temperature=0.3)(embedded) for hard in (0.25, 0))
+    agree(loss.parts["hard"], sum(terms) / len(terms))
+    agree(loss.value, without.value.item() + sum(terms) / len(terms) / 4)
+    assert "hard" not in without.parts
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
@@ -342,6 +359,9 @@ def test_near_points_are_told_apart(similarity: Similarity) -> None:
         (Triplet, {"similarity": "l2"}, "no similarity 'l2'; there are: dot, cos, neg_l2"),
         (Contrast, {"temperature": 0}, "temperature of 0"),
         (Contrast, {"scope": "both"}, "no scope 'both'"),
+        (Contrast, {"hard": -1}, "hard = -1: a weight must not be negative"),
+        (Contrast, {"hard": float("nan")}, "hard = nan"),
+        (Contrast, {"hard_temperature": 0}, "temperature of 0"),
         (Contrast, {"similarity": "l1"}, "no similarity"),
         (Hardest, {"margin": -1}, "margin"),
         (Hardest, {"chosen_by": "l1"}, "no similarity"),

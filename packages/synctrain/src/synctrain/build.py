@@ -184,14 +184,19 @@ def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
     settings = config.encoder
     name = encoder_name(settings.name, say)
     torch.manual_seed(config.seed)
+    encoder: Any
     if name in encoders.SCRATCH:
-        return encoders.SCRATCH[name](
+        encoder = encoders.SCRATCH[name](
             encoders.train_tokenizer(texts, settings.vocabulary),
             settings.dimension,
             max_length=settings.max_length or encoders.LENGTH,
             normalize=settings.normalize is not False,
         )
-    return encoders.load(name, **form_of(config))
+    else:
+        encoder = encoders.load(name, **form_of(config))
+    if settings.dropout is not None:
+        encoders.set_dropout(encoder, settings.dropout)
+    return encoder
 
 
 def form_of(config: Config) -> dict[str, Any]:
@@ -232,7 +237,15 @@ def make_objective(config: Config) -> Objective:
         "triplet": lambda: Triplet(margin, similarity),
         "pairwise": lambda: Pairwise(similarity),
         "hardest": lambda: Hardest(margin, similarity, settings.chosen_by),
-        "contrast": lambda: Contrast(temperature, similarity, settings.scope, mask_same, settings.symmetric),
+        "contrast": lambda: Contrast(
+            temperature,
+            similarity,
+            settings.scope,
+            mask_same,
+            settings.symmetric,
+            settings.hard,
+            settings.hard_temperature,
+        ),
         "retriever": lambda: Retriever(
             settings.bimodal, settings.unimodal, settings.form, similarity, temperature, margin, mask_same
         ),
@@ -352,7 +365,8 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
             seed=config.seed,
             progress=progress,
         )
-    pools = [[one.code for one in mutants.candidates(i)] if mutants else [] for i in range(len(pairs))]
+    candidates = [mutants.candidates(i) if mutants else [] for i in range(len(pairs))]
+    pools = [[one.code for one in found] for found in candidates]
     texts = [("query", pair.query) for pair in pairs] + [("code", pair.code) for pair in pairs]
     store = encoders.TokenStore.open(
         cache_folder(),
@@ -371,6 +385,7 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
         pool=Pool(
             np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
             np.array([store.number("code", code) for pool in pools for code in pool], dtype=np.int64),
+            _same([one.rule for found in candidates for one in found]),
         ),
     )
     if mutants:

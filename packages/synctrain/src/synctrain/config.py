@@ -72,6 +72,9 @@ class Encoder:
     """Write white space as single blanks first, as the paper's code does. None is what the folder says, else not."""
     data_flow: Whole | None = None
     """Nodes of a text's data flow at most, in the form graphcodebert; 0 is without. None is the folder's, else 64."""
+    dropout: Part | None = None
+    """Share of activations that training leaves out by chance; None is the model's own, 0 is none: two passes over one
+    text differ by more than code and its mutant do."""
     dimension: Annotated[int, Field(ge=1, le=65_536)] | None = None
     """Of bow, cnn or rnn; None is 512 for bow, 128 for the others (as in the paper)."""
     vocabulary: Annotated[int, Field(ge=1, le=10_000_000)] = 16_000
@@ -98,7 +101,8 @@ class Negatives:
     """Mutants kept of one snippet with mode each, a seeded sample over its rules."""
     pool: Whole = 0
     """Candidates of a row that are scored, drawn anew each time; 0 is all."""
-    sampling: Literal["softmax", "uniform", "top1"] = "softmax"
+    sampling: Literal["softmax", "uniform", "by_rule", "top1"] = "softmax"
+    """By score (paper), any, any of a rule that is any, or the one with the highest score."""
     beta: Size = 0.01
     """Factor of the scores in the softmax (paper: 0.01 for CodeBERT, 0.0001 for UniXcoder)."""
     source: Literal["static", "in_batch"] = "static"
@@ -144,6 +148,10 @@ class Objective:
     """Of contrast: whether a query is told from its own mutants alone, or from all in the batch."""
     symmetric: bool = False
     """Of contrast: code is told from other queries, too."""
+    hard: Size = 0.0
+    """Of contrast: weight of a further term, by which code is told from each of its mutants alone."""
+    hard_temperature: Positive = 0.02
+    """Of that term; a mutant is nearer to its code than other code is."""
     mask_same: bool = True
     """Of contrast and retriever: other right answers in the batch do not count as wrong (released code: they do)."""
     chosen_by: Literal["dot", "cos", "neg_l2"] | None = None

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from synctrain.config import Config
-from synctrain.negatives import choose, shuffle_soft
+from synctrain.negatives import SCORED, choose, shuffle_soft
 from synctrain.parts import Numbers, Parts
 
 
@@ -47,11 +47,13 @@ def draw(parts: Parts, config: Config, pairs: Numbers, block: Numbers, chance: n
     share = dict(zip(parts.curriculum.tasks, parts.curriculum.shares(), strict=True))["soft"]
     asked = chance.random(len(row)) >= share
     fewest = 2 if settings.single == "soft" else 1
-    pools = [_pool(material.pool.of(int(pair[slot])), settings.pool, fewest, chance) for slot in np.flatnonzero(asked)]
+    all_of = material.pool.places
+    places = [_pool(all_of(int(pair[slot])), settings.pool, fewest, chance) for slot in np.flatnonzero(asked)]
+    pools, rules = ([part[one] for one in places] for part in (material.pool.text, material.pool.rule))
     scores: Sequence[Any] = [np.zeros(len(one)) for one in pools]
-    if settings.sampling != "uniform" and any(len(one) > 1 for one in pools):
+    if settings.sampling in SCORED and any(len(one) > 1 for one in pools):
         scores = _scores(parts, material.query[pair[asked]], pools)
-    picked = choose(scores, settings.beta, chance, sampling=settings.sampling)
+    picked = choose(scores, settings.beta, chance, sampling=settings.sampling, rules=rules)
     hard = np.zeros(len(row), dtype=bool)
     for slot, pool, pick in zip(np.flatnonzero(asked), pools, picked.picks, strict=True):
         if pick >= 0:

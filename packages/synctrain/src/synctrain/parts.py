@@ -40,10 +40,15 @@ class Pool(NamedTuple):
 
     first: Numbers
     text: Numbers
+    rule: Numbers  # which rule made each, equal where it is the same
 
     def of(self, pair: int) -> Numbers:
         """Return the mutants of a pair."""
-        return self.text[self.first[pair] : self.first[pair + 1]]
+        return self.text[self.places(pair)]
+
+    def places(self, pair: int) -> Numbers:
+        """Return where in ``text`` and ``rule`` the mutants of a pair are."""
+        return np.arange(self.first[pair], self.first[pair + 1])
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from synctrain.negatives.partner import Partners
-from synctrain.negatives.sample import Chosen, choose
+from synctrain.negatives.sample import SCORED, Chosen, choose
 from synctrain.negatives.soft import draw_soft, shuffle_soft
 from synctrain.negatives.store import MutantStore, make_mutants
 from synctrain.negatives.text import plain
 
-__all__ = ["Chosen", "MutantStore", "Partners", "choose", "draw_soft", "make_mutants", "plain", "shuffle_soft"]
+__all__ = [
+    "SCORED",
+    "Chosen",
+    "MutantStore",
+    "Partners",
+    "choose",
+    "draw_soft",
+    "make_mutants",
+    "plain",
+    "shuffle_soft",
+]

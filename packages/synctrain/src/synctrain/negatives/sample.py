@@ -1,4 +1,4 @@
-"""One candidate for each hard row, the more likely the nearer it is to the query: softmax(beta * score)."""
+"""One candidate for each hard row: by its score, softmax(beta * score), or by chance alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-Sampling: TypeAlias = Literal["softmax", "uniform", "top1"]
+Sampling: TypeAlias = Literal["softmax", "uniform", "by_rule", "top1"]
+SCORED: tuple[Sampling, ...] = ("softmax", "top1")  # the ways that look at scores
 
 
 class Chosen(NamedTuple):
@@ -26,7 +27,12 @@ class Chosen(NamedTuple):
 
 
 def choose(
-    scores: Sequence[ArrayLike], beta: float, generator: np.random.Generator, *, sampling: Sampling = "softmax"
+    scores: Sequence[ArrayLike],
+    beta: float,
+    generator: np.random.Generator,
+    *,
+    sampling: Sampling = "softmax",
+    rules: Sequence[ArrayLike] = (),
 ) -> Chosen:
     """Choose a candidate for each row (SYNC, section 3.2).
 
@@ -35,10 +41,12 @@ def choose(
 
     Args:
         scores: for each row the scores of its candidates, 1-D, on the CPU; rows may be empty. Only their number
-            matters to ``uniform``.
+            matters to the ways that are not ``SCORED``.
         beta: inverse temperature; 0 is uniform.
         generator: source of chance; its ``bit_generator.state`` is plain numbers, which a checkpoint holds as JSON.
-        sampling: ``softmax`` of beta * score; ``uniform``; ``top1``, the highest score (the first of equals).
+        sampling: ``softmax`` of beta * score; ``uniform``; ``by_rule``, each rule that made any as likely as another,
+            and within a rule each candidate; ``top1``, the highest score (the first of equals).
+        rules: for ``by_rule``, for each row the numbers of the rules that made its candidates.
 
     Raises:
         ValueError: an unknown way of sampling, scores that are not 1-D, or a score that is not finite.
@@ -47,7 +55,7 @@ def choose(
         raise ValueError(f"no sampling {sampling!r}; there are: {', '.join(get_args(Sampling))}")
     picks: list[int] = []
     divergences: list[float] = []
-    for row, chance in zip(scores, generator.random(len(scores)), strict=True):
+    for number, (row, chance) in enumerate(zip(scores, generator.random(len(scores)), strict=True)):
         values = np.asarray(row, dtype=np.float64)
         if values.ndim != 1:
             raise ValueError(f"scores of shape {values.shape}: a row has one score a candidate")
@@ -60,8 +68,12 @@ def choose(
             picks.append(int(values.argmax()))
             divergences.append(log(values.size))
             continue
-        logits = beta * values if sampling == "softmax" else np.zeros_like(values)
-        weights = np.exp(logits - logits.max())
+        if sampling == "by_rule":
+            _, rule, counts = np.unique(np.asarray(rules[number]), return_inverse=True, return_counts=True)
+            weights = 1 / counts[rule]
+        else:
+            logits = beta * values if sampling == "softmax" else np.zeros_like(values)
+            weights = np.exp(logits - logits.max())
         share = weights / weights.sum()
         # The last bound is left out: rounding must not leave a gap below 1 that leads past the end.
         picks.append(int(np.searchsorted(np.cumsum(share)[:-1], chance, side="right")))

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, softplus
 
-from synctrain.objectives.distance import all_pairs, check_similarity
+from synctrain.objectives.distance import aligned, all_pairs, check_similarity
 from synctrain.types import Embedded, Loss, Similarity
 
 Scope: TypeAlias = Literal["own", "all"]
@@ -26,8 +26,14 @@ class Contrast:
             code). Soft negatives are always shown to their own row alone: for another they may be the answer.
         mask_same: leave out the positives of other rows that answer this query too (``Embedded.same``).
         symmetric: mean with the cross-entropy of each positive over the batch's queries.
+        hard: weight of one term more, the mean over the hard negatives of log(1 + exp((s(q, n) - s(q, c)) / t)), where
+            q is the query, c its code, n the negative and t is ``hard_temperature``: RankNet's pairwise logistic loss
+            (Burges et al., ICML 2005). A mutant's vector lies so near its code's that among a batch of others, at their
+            temperature, it hardly counts.
+        hard_temperature: of that term.
 
-    Parts: ``code``, query to code; with ``symmetric`` also ``query``, code to query.
+    Parts: ``code``, query to code; with ``symmetric`` also ``query``, code to query; with ``hard`` also ``hard``, that
+    term before it is weighed, 0 in a batch without hard negatives.
     """
 
     partners: ClassVar[bool] = False
@@ -37,10 +43,15 @@ class Contrast:
     scope: Scope = "own"
     mask_same: bool = True
     symmetric: bool = False
+    hard: float = 0.0
+    hard_temperature: float = 0.02
 
     def __post_init__(self) -> None:
-        """Raise ``ValueError`` for a temperature that is not positive, or an unknown similarity or scope."""
+        """Raise ``ValueError`` for a temperature not positive, a weight below 0, an unknown similarity or scope."""
         check_temperature(self.temperature)
+        check_temperature(self.hard_temperature)
+        if not self.hard >= 0:
+            raise ValueError(f"hard = {self.hard}: a weight must not be negative")
         check_similarity(self.similarity)
         if self.scope not in get_args(Scope):
             raise ValueError(f"no scope {self.scope!r}; there are: {', '.join(get_args(Scope))}")
@@ -56,10 +67,20 @@ class Contrast:
             hidden &= ~embedded.hard[None, :]
         logits = torch.cat([hide(in_batch, blocked), hide(drawn, hidden)], dim=1)
         code = cross_entropy(logits, rows)
-        if not self.symmetric:
-            return Loss(code, {"code": code.detach()})
-        query = cross_entropy(hide(in_batch, blocked).T, rows)
-        return Loss((code + query) / 2, {"code": code.detach(), "query": query.detach()})
+        value, parts = code, {"code": code.detach()}
+        if self.symmetric:
+            query = cross_entropy(hide(in_batch, blocked).T, rows)
+            value, parts = (code + query) / 2, {**parts, "query": query.detach()}
+        if self.hard:
+            hard = self._told_apart(embedded)
+            value, parts = value + self.hard * hard, {**parts, "hard": hard.detach()}
+        return Loss(value, parts)
+
+    def _told_apart(self, embedded: Embedded) -> Tensor:
+        row, negative = embedded.row[embedded.hard], embedded.negative[embedded.hard]
+        right = aligned(embedded.query[row], embedded.positive[row], self.similarity)
+        wrong = aligned(embedded.query[row], negative, self.similarity)
+        return softplus((wrong - right) / self.hard_temperature).sum() / max(1, len(row))
 
     def _logits(self, one: Tensor, other: Tensor) -> Tensor:
         return all_pairs(one, other, self.similarity) / self.temperature
