@@ -12,7 +12,7 @@ pytest.importorskip("typeshed_client", reason="astmut[index] is not installed")
 
 from astmut.library import reader
 from astmut.library.build import BuildError, build
-from astmut.library.index import Index, opened, write
+from astmut.library.index import Index, opened, packed
 from astmut.library.reader import Report
 from astmut.library.signature import Signature
 
@@ -388,7 +388,7 @@ def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
 
     def data(number: int) -> bytes:
         signatures, report = build(["shop"], [tmp_path])
-        write(tmp_path / f"{number}.gz", signatures, report.packages, report.built_with)
+        (tmp_path / f"{number}.gz").write_bytes(packed(signatures, report.packages, report.built_with)[1])
         return (tmp_path / f"{number}.gz").read_bytes()
 
     assert data(1) == data(2)
@@ -409,7 +409,7 @@ def test_the_standard_library_in_the_index_is_what_the_stubs_say() -> None:
 def test_names_beyond_ascii_are_written_and_read(tmp_path: Path) -> None:
     package(tmp_path, {"shop/__init__.py": "def größe(a): ...\ndef f(a): ...\n"})
     signatures, report = build(["shop"], [tmp_path])
-    write(tmp_path / "shop.gz", signatures, report.packages, {})
+    (tmp_path / "shop.gz").write_bytes(packed(signatures, report.packages, {})[1])
     assert [str(near.signature) for near in Index.from_file(tmp_path / "shop.gz").nearest("shop.f")] == [
         "shop.größe(a)"
     ]

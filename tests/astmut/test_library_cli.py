@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import stat
 import sys
 import tempfile
 import threading
@@ -174,6 +175,42 @@ def test_errors_are_one_line(
     assert done.exit_code == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["-o", "--manifest"])
+@pytest.mark.parametrize("name", ["gone/x", "a.py/x", "dead"])
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, name: str
+) -> None:
+    build = pytest.importorskip("astmut.library.build", reason="astmut[index] is not installed")
+    monkeypatch.setattr(build, "build", lambda *_, **__: pytest.fail("read"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.py").touch()
+    (tmp_path / "dead").symlink_to("gone/x")
+    other = {"-o": "--manifest", "--manifest": "-o"}[option]
+    done = call("index", "build", "shop", option, name, other, "fine.gz")
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert f"{name}: No" in done.stderr  # such file or directory, or a directory
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "dead"]
+
+
+def test_an_index_stays_until_another_is_complete(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, link = shop.read_bytes(), shop.with_name("link.gz")
+    link.symlink_to(shop.name)
+    shop.chmod(0o640)
+    (shop.parent / "lib/shop/more.py").write_text("def lend(a): ...\n", "utf-8")
+    again = ("index", "build", "shop", "--path", shop.parent / "lib", "-o", link)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        done = call(*again)
+    assert (done.exit_code, shop.read_bytes()) == (2, before)
+    assert f"{link}: No space left on device" in done.stderr
+    assert not list(shop.parent.glob(".*"))
+    assert call(*again).exit_code == 0
+    assert shop.read_bytes() != before
+    assert link.is_symlink()
+    assert stat.S_IMODE(shop.stat().st_mode) == 0o640
 
 
 def test_building_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import astmut
 from astmut import substitutes
 from astmut.imports import imports
-from astmut.library.index import IndexFileError, opened, write
+from astmut.library.index import IndexFileError, opened, packed
 from astmut.library.signature import Parameter, Signature
 
 RULE = "substitute-library-function"
@@ -320,7 +320,7 @@ def test_one_source_may_be_asked_with_different_options() -> None:
 def own(path: Path) -> str:
     x = (Parameter("x", "positional"),)
     made = [Signature(f"shop.{name}", x, "int", f"shop.{name}", (), "shop") for name in ("buy", "pay", "sell")]
-    write(path, made, {"shop": "1"}, {})
+    path.write_bytes(packed(made, {"shop": "1"}, {})[1])
     return str(path)
 
 

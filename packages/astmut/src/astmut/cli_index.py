@@ -47,8 +47,13 @@ def build(*, packages: tuple[str, ...], file: str, folders: tuple[str, ...], man
         from astmut.library.build import BuildError, build  # keeps --help fast
     except ModuleNotFoundError as error:
         raise Failure(f"{error.name} is not installed: pip install 'astmut[index]'") from None
-    from astmut.library.index import write  # keeps --help fast
+    from astmut import files  # keeps --help fast
+    from astmut.library.index import packed  # keeps --help fast
 
+    with complaining():  # before all is read, which may take minutes
+        for name in (file, manifest):
+            if name is not None:
+                files.check(Path(name))
     paths = [*map(Path, folders), *(Path(entry) for entry in sys.path if entry and Path(entry).is_dir()), Path()]
     try:
         signatures, report = build(packages or COMMITTED_PACKAGES, paths, missing_ok=not packages)
@@ -58,10 +63,11 @@ def build(*, packages: tuple[str, ...], file: str, folders: tuple[str, ...], man
         say(f"left out {module}: {reason}\n")
     if not signatures:
         raise Failure("there are no public functions in what was read")
+    head, data = packed(signatures, report.packages, report.built_with)
     with complaining():
-        head = write(Path(file), signatures, report.packages, report.built_with)
+        files.write(Path(file), data)
         if manifest is not None:
-            Path(manifest).write_text(json.dumps(head, indent=1) + "\n", "utf-8", newline="\n")
+            files.write(Path(manifest), f"{json.dumps(head, indent=1)}\n".encode())
     say(f"{head['functions']} functions, {head['with_return_type']} with a return type\n")
     sys.exit(FINE)
 

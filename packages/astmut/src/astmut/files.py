@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import stat
 import sys
 import tempfile
@@ -76,6 +77,44 @@ def replace(path: str, before: bytes, after: bytes) -> None:
         _fill(handle, temporary, after, target.stat())
         _demand(target, before, path)
         temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check(path: Path) -> None:
+    """See, before long work, that ``write`` can write a file: nothing is left behind. Raises ``OSError``."""
+    target = path.resolve()
+    if is_special(str(target)):
+        return
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, "not writable", str(path))
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file wholly or not at all: what was there stays until then. A pipe or a device takes the bytes as ever.
+
+    A symbolic link stays one. Raises ``OSError``, which names the file.
+    """
+    target = path.resolve()
+    if is_special(str(target)):
+        target.write_bytes(data)
+        return
+    temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:  # with the permissions that a new file has
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        temporary.replace(target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 

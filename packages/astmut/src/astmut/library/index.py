@@ -195,10 +195,10 @@ def _is_sound(row: list[Any]) -> bool:
     )
 
 
-def write(
-    path: Path, signatures: Sequence[Signature], packages: Mapping[str, str], built_with: Mapping[str, str]
-) -> dict[str, Any]:
-    """Write an index, the same bytes for the same signatures, and return its first line."""
+def packed(
+    signatures: Sequence[Signature], packages: Mapping[str, str], built_with: Mapping[str, str]
+) -> tuple[dict[str, Any], bytes]:
+    """Return an index's first line and the whole as it lies in a file: the same bytes for the same signatures."""
     modules: dict[str, int] = {}
     for signature in signatures:
         for name in (signature.qualified_name, *signature.aliases):
@@ -216,8 +216,7 @@ def write(
     }
     lines = [head, *(_row(signature) for signature in signatures)]
     text = "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in lines)
-    path.write_bytes(_compressed(text.encode()))
-    return head
+    return head, _compressed(text.encode())
 
 
 def _counts(values: Iterable[str]) -> dict[str, int]:
