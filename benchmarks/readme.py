@@ -104,23 +104,36 @@ def from_nothing() -> str:
 
 
 def side_by_side() -> str:
-    """Return the table of recipes side by side."""
-    found = newest("baselines")
-    rows = found["rows"]
-    columns = list(dict.fromkeys(column for row in rows.values() for column in row["values"]))
-    lines = "".join(
-        f"| {name} | {row['runs']} | {' | '.join(_value(row['values'].get(column)) for column in columns)} |\n"
-        for name, row in rows.items()
-    )
-    machine = found["machine"]
+    """Return the table of recipes side by side: each by the newest result that has it, in the order of the longest."""
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*-baselines.json"))]
+    of = {name: found for found in results for name in found["rows"]}  # the newest last
+    order = max(results, key=lambda found: len(found["rows"]))["rows"]
+    names = [name for name in order if name in of] + [name for name in of if name not in order]
+    columns = list(dict.fromkeys(column for name in names for column in of[name]["rows"][name]["values"]))
+    lines, sources = "", []
+    for name in names:
+        found = of[name]
+        row = found["rows"][name]
+        if found not in sources:
+            sources.append(found)
+        values = " | ".join(_value(row["values"].get(column)) for column in columns)
+        lines += f"| {name} | {row['runs']} | {values} | {sources.index(found) + 1} |\n"
+    runs = "; ".join(f"{number}: {_made(found)}" for number, found in enumerate(sources, 1))
+    first = sources[0]
     return (
-        f"\nRecipes side by side, {found['steps']} steps of {found['batch']} rows from MiniLM on CoNaLa: MRR by set "
+        f"\nRecipes side by side, {first['steps']} steps of {first['batch']} rows from MiniLM on CoNaLa: MRR by set "
         f"(ID: in domain, OOD: the mean of the others), and how often an answer of CoNaLa outscores its own mutants, "
-        f"by the rules that were trained with and by all others; percent, mean and standard deviation over runs "
-        f"(`{found['command']}`, {found['date']}, {machine['python']}, torch {machine['packages']['torch']}"
-        f"{', ' + machine['gpu'] if machine.get('gpu') else ''}):\n\n"
-        f"| recipe | runs | {' | '.join(columns)} |\n|---|---|{'---|' * len(columns)}\n{lines}"
+        f"by the rules that were trained with and by all others; percent, mean and standard deviation over runs. "
+        f"Each row as the run says whose number stands last ({runs}):\n\n"
+        f"| recipe | runs | {' | '.join(columns)} | |\n|---|---|{'---|' * len(columns)}---|\n{lines}"
     )
+
+
+def _made(found: dict[str, Any]) -> str:
+    """Return how, when and where a result was made."""
+    machine = found["machine"]
+    on = f", {machine['gpu']}" if machine.get("gpu") else f", {machine['cpu']}"
+    return f"`{found['command']}`, {found['date']}, {machine['python']}, torch {machine['packages']['torch']}{on}"
 
 
 def _value(value: dict[str, Any] | None) -> str:

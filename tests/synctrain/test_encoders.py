@@ -31,6 +31,7 @@ from synctrain.encoders import (
     best_device,
     embedder,
     find,
+    has_dropout,
     load,
     opened,
     set_dropout,
@@ -794,18 +795,25 @@ def test_dropout_is_what_the_setting_says(runs: Any, bert_folder: Path, name: st
             one, other = encoder(rows), encoder(rows)
         assert torch.allclose(one, other, atol=1e-6) == (share == 0)
         assert torch.allclose(one, plain, atol=1e-5) == (share == 0)
+        assert has_dropout(encoder) == (share > 0)
+        assert encoder.training
     assert torch.equal(vectors(encoder, TEXTS), plain)
 
 
-def test_dropout_that_cannot_be_taken_out_is_refused(bert_folder: Path) -> None:
+def test_dropout_that_cannot_be_taken_out_is_said(
+    runs: Any, bert_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     encoder = load(str(bert_folder))
     model: Any = encoder.model
     words = model.get_input_embeddings()
     inner = words.forward
     words.forward = lambda ids: functional.dropout(inner(ids), 0.1)
-    with pytest.raises(ModelError, match=r"encoder\.dropout = 0: this model goes on"):
-        set_dropout(encoder, 0.0)
-    set_dropout(encoder, 0.2)
+    monkeypatch.setattr("synctrain.encoders.load", lambda *_, **__: encoder)
+    for share, told in (("0.0", 1), ("0.2", 0)):
+        said: list[str] = []
+        config = runs.config(f"encoder.name={bert_folder}", f"encoder.dropout={share}")
+        assert build.make_encoder(config, (), said.append) is encoder
+        assert sum("encoder.dropout = 0: this model goes on" in one for one in said) == len(said) == told
 
 
 def test_a_share_that_a_module_holds_itself_is_set() -> None:

@@ -196,6 +196,8 @@ def make_encoder(config: Config, texts: Iterable[str], say: Say) -> Any:
         encoder = encoders.load(name, **form_of(config))
     if settings.dropout is not None:
         encoders.set_dropout(encoder, settings.dropout)
+        if not settings.dropout and encoders.has_dropout(encoder):
+            say("encoder.dropout = 0: this model goes on to leave out by chance what it is not known to leave out")
     return encoder
 
 

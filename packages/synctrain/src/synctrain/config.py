@@ -73,8 +73,8 @@ class Encoder:
     data_flow: Whole | None = None
     """Nodes of a text's data flow at most, in the form graphcodebert; 0 is without. None is the folder's, else 64."""
     dropout: Part | None = None
-    """Share of activations that training leaves out by chance; None is the model's own, 0 is none: two passes over one
-    text differ by more than code and its mutant do."""
+    """Share of activations that training leaves out by chance; None is the model's own. With 0 a text has one vector,
+    where it else has two in two passes, further apart than some code and its mutant."""
     dimension: Annotated[int, Field(ge=1, le=65_536)] | None = None
     """Of bow, cnn or rnn; None is 512 for bow, 128 for the others (as in the paper)."""
     vocabulary: Annotated[int, Field(ge=1, le=10_000_000)] = 16_000

@@ -3,7 +3,7 @@
 from synctrain.encoders.bow import Bow
 from synctrain.encoders.cnn import Cnn
 from synctrain.encoders.device import asked_for_cpu, best_device, has_accelerator
-from synctrain.encoders.dropout import set_dropout
+from synctrain.encoders.dropout import has_dropout, set_dropout
 from synctrain.encoders.embed import embedder, opened
 from synctrain.encoders.find import MINILM, SCRATCH, find, load, scratch_of
 from synctrain.encoders.rnn import Rnn
@@ -30,6 +30,7 @@ __all__ = [
     "find",
     "has_accelerator",
     "has_data_flow",
+    "has_dropout",
     "load",
     "mark",
     "opened",

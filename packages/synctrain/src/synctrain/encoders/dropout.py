@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from synctrain.encoders.transformer import ModelError
 from synctrain.types import Ragged
 
 _NUMBERS = ("dropout", "dropout_p", "dropout_prob")  # how attributes end by which models call a share of their own
@@ -15,22 +14,16 @@ _TEXT = "def f(x):\n    return x + 1"
 
 
 def set_dropout(encoder: Any, share: float) -> None:
-    """Leave out this share in all places where the encoder leaves anything out; 0 makes training free of it.
-
-    Raises:
-        ModelError: with 0, a model that goes on to give one text two vectors.
-    """
+    """Leave out this share in all places where the encoder is known to leave anything out; 0 is nothing."""
     for module in encoder.modules():
         if isinstance(module, nn.Dropout):
             module.p = share
         for name, value in list(vars(module).items()):
             if name.endswith(_NUMBERS) and isinstance(value, float):
                 setattr(module, name, share)
-    if not share and _gives_two(encoder):
-        raise ModelError("encoder.dropout = 0: this model goes on to leave out what chance says; leave the setting out")
 
 
-def _gives_two(encoder: Any) -> bool:
+def has_dropout(encoder: Any) -> bool:
     """Say whether a text has another vector each time, in training."""
     training, tokens = encoder.training, encoder.tokenize([_TEXT], "code")[0]
     state = torch.get_rng_state()
