@@ -56,7 +56,9 @@ def pairs_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if CONALA.is_file():
         found = read_pairs(CONALA)[:160]
     else:
-        found = harvest(["statistics", "textwrap", "heapq", "random", "fractions", "calendar", "ast"]).pairs[:160]
+        modules = ["statistics", "textwrap", "heapq", "random", "fractions", "calendar", "ast", "inspect", "shutil"]
+        found = harvest(modules).pairs[:160]
+    assert len(found) == 160
     file = tmp_path_factory.mktemp("pairs") / "pairs.jsonl"
     write_pairs(file, found)
     return file

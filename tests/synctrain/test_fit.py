@@ -257,7 +257,9 @@ def test_a_run_that_changes_nothing_is_not_called_better(runs: Runs, tmp_path: P
 
 def test_the_best_preset_runs(runs: Runs, tmp_path: Path) -> None:
     lines = [one for one in runs.fit(tmp_path, "curriculum.warmup=2", preset="best") if one["event"] == "step"]
-    assert all(one["loss"] == pytest.approx((one["loss.code"] + one["loss.query"]) / 2) for one in lines)
+    assert all(
+        one["loss"] == pytest.approx((one["loss.code"] + one["loss.query"]) / 2 + one["loss.hard"] / 4) for one in lines
+    )
     assert all(one["seen.hard"] + one["fallback"] == 8 for one in lines[2:])
     assert (tmp_path / "model" / "modules.json").is_file()
 
