@@ -76,10 +76,9 @@ def fitted() -> str:
         beside = (
             f"\nMargin-1 triplets with soft negatives only (preset `soft`): held out, MRR, {old:.1f} to {new:.1f}.\n"
         )
-    machine = fit["machine"]
     return (
         f"MiniLM before and after `synctrain fit` ({best['steps']} steps on the standard library's functions), in "
-        f"percent (`{fit['command']}`, {fit['date']}, {machine['python']}, torch {machine['packages']['torch']}):\n\n"
+        f"percent ({_made(fit)}):\n\n"
         f"| set | measure | before | after | change{f' in each of {len(runs)} runs' if len(runs) > 1 else ''} |\n"
         f"|---|---|---|---|---|\n{lines}{beside}"
     )
@@ -95,10 +94,9 @@ def from_nothing() -> str:
         before, after = (network["mrr"][when] for when in WHEN)
         rows.append([f"`{name}`", *(f"{before[place]:.1f} to {after[place]:.1f}" for place in first["BM25"])])
     lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    machine = found["machine"]
     return (
         f"\nNetworks that begin from nothing, trained in the same way by the preset `scratch`: MRR, percent "
-        f"(`{found['command']}`, {found['date']}, {machine['python']}, torch {machine['packages']['torch']}):\n\n"
+        f"({_made(found)}):\n\n"
         f"| model | {' | '.join(first['BM25'])} |\n|---|{'---|' * len(first['BM25'])}\n{lines}"
     )
 
@@ -108,7 +106,7 @@ def side_by_side() -> str:
     results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*-baselines.json"))]
     of = {name: found for found in results for name in found["rows"]}  # the newest last
     order = max(results, key=lambda found: len(found["rows"]))["rows"]
-    names = [name for name in order if name in of] + [name for name in of if name not in order]
+    names = list(dict.fromkeys([*order, *of]))
     columns = list(dict.fromkeys(column for name in names for column in of[name]["rows"][name]["values"]))
     lines, sources = "", []
     for name in names:
@@ -132,8 +130,8 @@ def side_by_side() -> str:
 def _made(found: dict[str, Any]) -> str:
     """Return how, when and where a result was made."""
     machine = found["machine"]
-    on = f", {machine['gpu']}" if machine.get("gpu") else f", {machine['cpu']}"
-    return f"`{found['command']}`, {found['date']}, {machine['python']}, torch {machine['packages']['torch']}{on}"
+    on = machine.get("gpu") or machine["cpu"]
+    return f"`{found['command']}`, {found['date']}, {machine['python']}, torch {machine['packages']['torch']}, {on}"
 
 
 def _value(value: dict[str, Any] | None) -> str:

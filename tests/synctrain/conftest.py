@@ -56,7 +56,7 @@ def pairs_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if CONALA.is_file():
         found = read_pairs(CONALA)[:160]
     else:
-        modules = ["statistics", "textwrap", "heapq", "random", "fractions", "calendar", "ast", "inspect", "shutil"]
+        modules = ["statistics", "textwrap", "heapq", "random", "fractions", "calendar", "ast", "difflib", "inspect"]
         found = harvest(modules).pairs[:160]
     assert len(found) == 160
     file = tmp_path_factory.mktemp("pairs") / "pairs.jsonl"

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from pathlib import Path, PurePath
+from typing import IO
 
 INDEX = "mutants.jsonl"
 _SUFFIX = ".py"
@@ -107,9 +108,7 @@ def write(path: Path, data: bytes) -> None:
     temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as file:  # with the permissions that a new file has
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            _put(file, data)
         if target.exists():
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         temporary.replace(target)
@@ -122,12 +121,17 @@ def write(path: Path, data: bytes) -> None:
 def _fill(handle: int, path: Path, data: bytes, like: os.stat_result) -> None:
     """Write a new file to the disk, with the permissions and the owner of another."""
     with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        _put(file, data)
     if sys.platform != "win32" and os.geteuid() == 0:
         os.chown(path, like.st_uid, like.st_gid)
     path.chmod(stat.S_IMODE(like.st_mode))  # last: a new owner takes the set-user-id bits away
+
+
+def _put(file: IO[bytes], data: bytes) -> None:
+    """Write all of a file, and see that it is on the disk."""
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _demand(target: Path, content: bytes, path: str) -> None:

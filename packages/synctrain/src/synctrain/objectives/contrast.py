@@ -28,8 +28,7 @@ class Contrast:
         symmetric: mean with the cross-entropy of each positive over the batch's queries.
         hard: weight of one term more, the mean over the hard negatives of log(1 + exp((s(q, n) - s(q, c)) / t)), where
             q is the query, c its code, n the negative and t is ``hard_temperature``: RankNet's pairwise logistic loss
-            (Burges et al., ICML 2005). A mutant's vector lies so near its code's that among a batch of others, at their
-            temperature, it hardly counts.
+            (Burges et al., ICML 2005).
         hard_temperature: of that term.
 
     Parts: ``code``, query to code; with ``symmetric`` also ``query``, code to query; with ``hard`` also ``hard``, that
