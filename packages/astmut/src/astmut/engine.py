@@ -33,6 +33,7 @@ _CONTEXTS: tuple[tuple[str, tuple[type[cst.CSTNode], ...]], ...] = (
 _new = tuple.__new__  # a fifth of what a call of the named tuple costs
 _QUOTE = frozenset("'\"")
 _JOINING = WORD | {"{"}
+_MASK = bytes(chr(byte) in _JOINING or chr(byte) == "?" for byte in range(256))
 
 
 class Found(NamedTuple):
@@ -91,24 +92,60 @@ def _by_name(rule: Rule) -> str:
 
 
 _SiteMaker: TypeAlias = Callable[[str, cst.CSTNode, Span, int, Rewrite | Edits], Site]
-Asked: TypeAlias = tuple[str, tuple[tuple[str, RuleFunction, frozenset[str]], ...]] | None
+
+
+class Asked(NamedTuple):
+    """What is done about nodes of one type.
+
+    ``context`` is the one that they make. ``everywhere`` is false where just those nodes matter that the rules name.
+    """
+
+    context: str
+    rules: tuple[tuple[str, RuleFunction, frozenset[str]], ...]
+    everywhere: bool
 
 
 class _Asked(dict[type[cst.CSTNode], Asked]):
-    """For each type of node, the context it makes and the rules that are asked about it; filled when met.
-
-    None where it makes no context and no rule is asked.
-    """
+    """For each type of node, the context it makes and the rules that are asked about it; filled when met."""
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         super().__init__()
         self.rules = rules
+        self.choosy = tuple(rule for rule in rules if rule.among is not None)
 
     def __missing__(self, kind: type[cst.CSTNode]) -> Asked:
         context = next((context for context, types in _CONTEXTS if issubclass(kind, types)), "")
-        interested = tuple((r.name, r.rewrites, r.skip) for r in self.rules if issubclass(kind, r.types))
-        self[kind] = entry = (context, interested) if context or interested else None
+        interested = [rule for rule in self.rules if issubclass(kind, rule.types)]
+        everywhere = bool(context) or any(rule.among is None for rule in interested)
+        self[kind] = entry = Asked(context, tuple((r.name, r.rewrites, r.skip) for r in interested), everywhere)
         return entry
+
+    def numbers(self, source: Source) -> list[int]:
+        """Return the numbers of the nodes that something is done about, in the order of the text."""
+        found = source.of_types([kind for kind in source.by_type if self[kind].everywhere])
+        if not self.choosy:
+            return found
+        for rule in self.choosy:
+            found += _among(rule, source)
+        found.sort()
+        return list(dict.fromkeys(found))
+
+
+def _among(rule: Rule, source: Source) -> list[int]:
+    """Return the numbers of the nodes that a rule says it may have sites at.
+
+    Raises ``RuleError`` for what is no node of the source, or of a type that the rule is not asked about.
+    """
+    try:
+        nodes = list(rule.among(source))  # type: ignore[misc]
+        numbers = list(map(source.number, nodes))
+    except (TypeError, KeyError) as error:
+        raise _wrong(rule.name, source, source.origin, "its `among` gave what are no nodes of the source") from error
+    for kind in set(map(type, nodes)):
+        if not issubclass(kind, rule.types):
+            fault = f"its `among` gave a {kind.__name__}, which it is not asked about"
+            raise _wrong(rule.name, source, source.origin, fault)
+    return numbers
 
 
 @lru_cache
@@ -125,9 +162,9 @@ def _find(source: Source, asked: _Asked, wanted: Callable[[int, int], bool] | No
     made = _site_maker(source)
     inside = {"": -1, ANNOTATION: -1, PATTERN: -1, FSTRING: -1}
     horizon = -1  # behind it no node stands in any context
-    for at in source.of_types([kind for kind in source.by_type if asked[kind]]):
+    for at in asked.numbers(source):
         node, start, end = nodes[at], starts[at], ends[at]
-        context, interested = asked[type(node)]  # type: ignore[misc]
+        context, interested, _ = asked[type(node)]
         if context:
             inside[context] = max(inside[context], end)
             horizon = max(horizon, end)
@@ -155,26 +192,30 @@ def _find(source: Source, asked: _Asked, wanted: Callable[[int, int], bool] | No
 def _site_maker(source: Source) -> _SiteMaker:
     """Return the function that makes sites of a source's rewrites: one closure, since it is called for each site."""
     text, place, bytewise, size = source.text, source.place, source.text.bytewise, len(source.text)
+    joining = bytewise.encode("ascii", "replace").translate(_MASK) + b"\0"  # whether the character joins, by its byte
 
     def made(rule: str, node: cst.CSTNode, whole: Span, choice: int, rewrite: Rewrite | Edits) -> Site:
         tags: tuple[str, ...] = ()
         wanted = rewrite
         if type(rewrite) is Rewrite:
             wanted, tags, _ = rewrite
-        edits = []
+        edits: list[Edit] = []
         try:
             for key, new in wanted.items():  # type: ignore[union-attr]
                 span = whole if key is node else key if type(key) is Span else place(key)
+                start, end = span
+                if not 0 <= start <= end <= size:
+                    _raise_outside()
                 if type(new) is not str:
                     new = "".join(  # noqa: PLW2901
                         [part if isinstance(part, str) else text.cut(*source.outer(part)) for part in new]
                     )
-                start, end = span
-                if bytewise[start - 1 : start] in _JOINING or bytewise[end : end + 1] in _JOINING:
+                if joining[start - 1] or joining[end]:
                     new = _apart(bytewise, start, end, new)  # noqa: PLW2901
                 edits.append(_new(Edit, (span, new)))
-            single = len(edits) == 1 and 0 <= start <= end <= size  # as nearly all are: no need to put them in order
-            first = start if single else _put_in_order(edits, size)
+            if len(edits) > 1:
+                _put_in_order(edits)
+            first = edits[0][0][0]
         except (IndexError, KeyError, ValueError, AttributeError, TypeError) as error:
             fault = next(fault for kind, fault in _FAULTS.items() if isinstance(error, kind))
             raise _wrong(rule, source, whole[0], fault) from error
@@ -185,15 +226,18 @@ def _site_maker(source: Source) -> _SiteMaker:
     return made
 
 
-def _put_in_order(edits: list[Edit], size: int) -> int:
-    """Sort edits and return where they begin. Raises ``ValueError`` if they overlap or leave a text of this size."""
+def _raise_outside() -> None:
+    raise ValueError
+
+
+def _put_in_order(edits: list[Edit]) -> None:
+    """Sort edits. Raises ``ValueError`` if they overlap."""
     edits.sort()
-    first = at = edits[0][0][0]
+    at = 0
     for (start, end), _ in edits:
-        if not 0 <= at <= start <= end <= size:
+        if start < at:
             raise ValueError
         at = end
-    return first
 
 
 _FAULTS: dict[type[Exception], str] = {

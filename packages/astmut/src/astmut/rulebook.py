@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeAlias
 import libcst as cst
 from rapidfuzz import process
 
+from astmut.source import Source
 from astmut.tokens import SHORT, bare, tokens_of
 
 Replacement: TypeAlias = str | tuple[str | cst.CSTNode, ...]
@@ -41,6 +42,7 @@ class Rewrite(NamedTuple):
 
 Rewrites: TypeAlias = Iterable[Edits | Rewrite]
 RuleFunction: TypeAlias = Callable[..., Rewrites]
+Among: TypeAlias = Callable[[Source], Iterable[cst.CSTNode]]
 F = typing.TypeVar("F", bound=RuleFunction)
 
 ANNOTATION, PATTERN, FSTRING = "annotation", "pattern", "f-string"
@@ -77,7 +79,8 @@ class Rule:
     """One way to change programs: a name, the groups it belongs to, the node types it is asked about.
 
     ``skip`` names the contexts whose nodes it is not asked about. ``tokens`` is a regular expression that is found in
-    every text with a site, or None where there is no telling. Made by the ``rule`` decorator.
+    every text with a site, or None where there is no telling. ``among`` says of a source which nodes are worth asking
+    about, or is None for all of those types. Made by the ``rule`` decorator.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Rule:
     rewrites: RuleFunction = field(repr=False)
     skip: frozenset[str] = frozenset()
     tokens: str | None = None
+    among: Among | None = field(default=None, repr=False)
 
     @property
     def doc(self) -> str:
@@ -164,7 +168,11 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(
-    name: str, *groups: str, skip: Iterable[str] = (ANNOTATION, PATTERN), tokens: str | None = None
+    name: str,
+    *groups: str,
+    skip: Iterable[str] = (ANNOTATION, PATTERN),
+    tokens: str | None = None,
+    among: Among | None = None,
 ) -> Callable[[F], F]:
     """Register a function as the rule ``name``, in kebab case, of some groups.
 
@@ -181,6 +189,10 @@ def rule(
     ``tokens`` is a regular expression that is found in every text with a site. Texts without it are not parsed where
     no other rule is asked for. What the node types say already (an ``if`` is written with "if") need not be said.
 
+    ``among`` takes the source and returns the nodes that may have a site, for a rule that knows so of all of them at
+    once: to ask about each takes longer where most have none (a quarter of all nodes are names). The rule may be asked
+    about the others all the same, and must then yield nothing.
+
     Raises ``ValueError`` for a name that is taken or not in kebab case, ``TypeError`` for a name that is no text and an
     annotation that names no node type, and ``re.error`` for tokens that are no regular expression.
     """
@@ -196,7 +208,7 @@ def rule(
         types = _node_types(function)
         if tokens is not None:
             re.compile(tokens)
-        RULES[name] = Rule(name, tuple(groups), types, function, frozenset(skip), tokens or tokens_of(types))
+        RULES[name] = Rule(name, tuple(groups), types, function, frozenset(skip), tokens or tokens_of(types), among)
         return function
 
     return declare

@@ -1,5 +1,7 @@
 """True and False (SYNC rule 5)."""
 
+from typing import Any
+
 import libcst as cst
 
 from astmut.rulebook import ANNOTATION, Rewrites, rule
@@ -9,7 +11,13 @@ from astmut.surroundings import in_literal_type
 OPPOSITE = {"True": "False", "False": "True"}
 
 
-@rule("flip-booleans", "sync", "natural", skip=(ANNOTATION,), tokens="True|False")
+def _booleans(source: Source) -> list[cst.Name]:
+    """Return the names that are one of the two."""
+    names: Any = map(source.nodes.__getitem__, source.of_types((cst.Name,)))
+    return [name for name in names if name.value in OPPOSITE]
+
+
+@rule("flip-booleans", "sync", "natural", skip=(ANNOTATION,), tokens="True|False", among=_booleans)
 def flip_booleans(node: cst.Name, source: Source) -> Rewrites:
     """Turn ``True`` into ``False`` and back.
 

@@ -1,5 +1,6 @@
 """One variable for another (DISCO for Python)."""
 
+from collections.abc import Iterator
 from itertools import combinations
 
 import libcst as cst
@@ -15,7 +16,13 @@ NOT_ALL: Edits = {}
 _new = tuple.__new__  # a third of what a call of the named tuple costs
 
 
-@rule("variable-misuse", "disco")
+def _used(source: Source) -> Iterator[cst.CSTNode]:
+    """Yield the names that have a replacement, and what may have an exchange."""
+    yield from variables(source).replaced
+    yield from map(source.nodes.__getitem__, source.of_types((cst.FunctionDef, cst.Module)))
+
+
+@rule("variable-misuse", "disco", among=_used)
 def variable_misuse(node: cst.Name | cst.FunctionDef | cst.Module, source: Source) -> Rewrites:
     """Use a variable where another one was meant.
 
