@@ -213,6 +213,13 @@ def test_an_index_stays_until_another_is_complete(shop: Path, monkeypatch: pytes
     assert stat.S_IMODE(shop.stat().st_mode) == 0o640
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_an_index_that_root_builds_anew_keeps_its_owner(shop: Path) -> None:
+    os.chown(shop, 12_345, 12_346)
+    assert call("index", "build", "shop", "--path", shop.parent / "lib", "-o", shop).exit_code == 0
+    assert (shop.stat().st_uid, shop.stat().st_gid) == (12_345, 12_346)
+
+
 def test_building_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "typeshed_client", None)
     monkeypatch.delitem(sys.modules, "astmut.library.build", raising=False)

@@ -35,6 +35,12 @@ def test_each_rule_is_as_likely_as_another() -> None:
     assert chosen.divergence == pytest.approx(sum(p * log(4 * p) for p in (1 / 6, 1 / 2, 1 / 6, 1 / 6)))
 
 
+@pytest.mark.parametrize("rules", [[], [[7, 2]], [[7, 2, 7], []]])
+def test_rules_that_do_not_fit_the_candidates(rules: list[list[int]]) -> None:
+    with pytest.raises(ValueError, match="by_rule needs the rule of each candidate"):
+        choose([np.zeros(3)], 1, np.random.default_rng(0), sampling="by_rule", rules=rules)
+
+
 def test_the_divergence_is_a_mean_over_rows_with_candidates() -> None:
     chosen = choose([[0.0, 1e9], [], [3.0, 3.0]], 1, np.random.default_rng(0))
     assert chosen.picks[:2] == [1, -1]

@@ -99,7 +99,7 @@ def check(path: Path) -> None:
 def write(path: Path, data: bytes) -> None:
     """Write a file wholly or not at all: what was there stays until then. A pipe or a device takes the bytes as ever.
 
-    A symbolic link stays one. Raises ``OSError``, which names the file.
+    A symbolic link stays one, and permissions are kept. Raises ``OSError``, which names the file.
     """
     target = path.resolve()
     if is_special(str(target)):
@@ -110,7 +110,7 @@ def write(path: Path, data: bytes) -> None:
         with temporary.open("xb") as file:  # with the permissions that a new file has
             _put(file, data)
         if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            _as_before(temporary, target.stat())
         temporary.replace(target)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
@@ -122,6 +122,11 @@ def _fill(handle: int, path: Path, data: bytes, like: os.stat_result) -> None:
     """Write a new file to the disk, with the permissions and the owner of another."""
     with os.fdopen(handle, "wb") as file:
         _put(file, data)
+    _as_before(path, like)
+
+
+def _as_before(path: Path, like: os.stat_result) -> None:
+    """Give a file the permissions and the owner of the one whose place it takes."""
     if sys.platform != "win32" and os.geteuid() == 0:
         os.chown(path, like.st_uid, like.st_gid)
     path.chmod(stat.S_IMODE(like.st_mode))  # last: a new owner takes the set-user-id bits away

@@ -49,7 +49,8 @@ def choose(
         rules: for ``by_rule``, for each row the numbers of the rules that made its candidates.
 
     Raises:
-        ValueError: an unknown way of sampling, scores that are not 1-D, or a score that is not finite.
+        ValueError: an unknown way of sampling, scores that are not 1-D, a score that is not finite, or for ``by_rule``
+            rules that are not one a candidate.
     """
     if sampling not in get_args(Sampling):
         raise ValueError(f"no sampling {sampling!r}; there are: {', '.join(get_args(Sampling))}")
@@ -69,6 +70,8 @@ def choose(
             divergences.append(log(values.size))
             continue
         if sampling == "by_rule":
+            if len(rules) != len(scores) or np.shape(rules[number]) != values.shape:
+                raise ValueError("by_rule needs the rule of each candidate, row by row")
             _, rule, counts = np.unique(np.asarray(rules[number]), return_inverse=True, return_counts=True)
             weights = 1 / counts[rule]
         else:
