@@ -507,6 +507,53 @@ def test_large_files_are_read(name: str) -> None:
     assert int(str(outcome["each"])) >= 30_000
 
 
+RULER = "#" * 60
+RULED = f"""\
+def main():
+    {RULER}
+    # an example
+    {RULER}
+
+    a = f(start, rules, 3)
+    b = f(start, rules, 3)
+    g(start,
+      {"# " * 40}
+      rules)
+"""
+
+
+def test_comments_that_draw_a_line_cost_no_more_than_others(tmp_path: Path) -> None:
+    """Each is read in one way, not in 2**60. In a process of its own, which can be ended."""
+    path = tmp_path / "ruled.py"
+    path.write_text(RULED, "utf-8")
+    command = [sys.executable, "-m", "astmut", "mutate", str(path), "--format", "jsonl"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    plain = path.with_name("plain.py")
+    plain.write_text(RULED.replace(RULER, "#"), "utf-8")
+    assert done.stdout.count("\n") == len(list(astmut.mutate(plain.read_bytes())))
+
+
+# What a reader of words by regular expressions could read in many ways.
+MANY_WAYS = {
+    "a line of number signs": f"f(a,\n{'#' * 3_000}\nb)",
+    "comments in comments": f"f(a,{' #' * 3_000}\nb",
+    "blank lines": "f(a," + " \n" * 3_000 + "b)",
+    "backslashes in an open string": "'''" + "\\" * 3_001,
+    "escapes in an open string": '"""' + "\\a" * 3_000,
+    "digits": "1_" * 3_000,
+    "quotes": "f'" * 3_000,
+    "commas": ",#\n" * 3_000,
+}
+
+
+@pytest.mark.parametrize("name", MANY_WAYS)
+def test_words_are_read_in_one_way(name: str) -> None:
+    read = "import sys; from astmut.words import pieces; pieces(sys.stdin.read())"
+    done = subprocess.run([sys.executable, "-c", read], input=MANY_WAYS[name], text=True, check=False, timeout=60)
+    assert done.returncode == 0
+
+
 @pytest.mark.slow
 def test_a_file_on_disk_of_5_mb_is_mutated(tmp_path: Path) -> None:
     path = tmp_path / "large.py"

@@ -34,18 +34,19 @@ _STRINGS = frozenset({STRING, FSTRING})
 
 _ESCAPED = r"\\(?:\r\n|.)"
 _STRING = (
-    rf"""(?s:'{{3}}(?:\\.|.)*?'{{3}}|"{{3}}(?:\\.|.)*?"{{3}}"""
+    rf"""(?s:'{{3}}(?:\\.|[^\\])*?'{{3}}|"{{3}}(?:\\.|[^\\])*?"{{3}}"""
     rf"""|'(?:{_ESCAPED}|[^'\\\n])*'|"(?:{_ESCAPED}|[^"\\\n])*")"""
 )
 _OPERATOR = r"->|:=|<>|\*\*=?|//=?|>>=?|<<=?|[-+*/%@&|^<>=!]=|[-+*/%@&|^<>~{]"
 # Strings with their prefixes and comments match without a group, so that they are no words; the first group is of
 # numbers, the second of names and keywords, the third of operators and braces that the tree has as many of (a pattern
-# may be written in brackets or parentheses), the fourth of commas and colons but those before a closing bracket.
+# may be written in brackets or parentheses), the fourth of commas and colons but those before a closing bracket. There,
+# a comment has to reach the end of its line: if "##" could be two of them, a line of them would be read in 2**n ways.
 _WORD_OR_NOT = re.compile(
     rf"[bBrRuUfFtT]{{0,2}}{_STRING}"
     r"|\#[^\n\r]*"
     r"|(0[xX][\da-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d[\d_]*)?[jJ]?)|([\w\x80-\U0010ffff]+)"
-    rf"|({_OPERATOR})|([,:](?!(?:\s|\#[^\n\r]*)*[)\]}}]))"
+    rf"|({_OPERATOR})|([,:](?!(?:\s|\#[^\n\r]*(?![^\n\r]))*[)\]}}]))"
 )
 _ONE_OPERATOR = re.compile(_OPERATOR)
 _FSTRING = re.compile(r"""[fFtT][rR]?["']""")
