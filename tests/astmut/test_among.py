@@ -104,6 +104,14 @@ def calls(source: astmut.Source) -> list[cst.CSTNode]:
     return [source.nodes[at] for at in source.of_types((cst.Call,))]
 
 
+def test_what_a_choice_raises_is_its_own() -> None:
+    def broken(source: astmut.Source) -> list[cst.CSTNode]:
+        return [node for node in source.nodes if len(node)]  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match="has no len"):
+        astmut.sites(TEXT, rules=[astmut.Rule("my-rule", (), (cst.Name,), every_name, among=broken)])
+
+
 @pytest.mark.parametrize(
     ("among", "fault"),
     [

@@ -345,3 +345,33 @@ def test_a_string_that_is_a_statement_is_trivial(name: str) -> None:
 def test_swapping_what_has_no_order_is_trivial(text: str, trivial: bool) -> None:
     (mutant,) = astmut.mutate(text, rules=["swap-arguments"])
     assert mutant.tags == (("trivial",) if trivial else ())
+
+
+DECORATED = """\
+if a:
+    @one  # why
+    # how
+    @two(1)
+    {head}: pass
+    b
+else:
+    @three
+    {head}: pass
+"""
+
+
+@pytest.mark.parametrize("mode", ["each", "together"])
+@pytest.mark.parametrize("head", ["def f()", "async def f()", "class A"])
+def test_a_branch_keeps_the_decorators_of_its_first_statement(head: str, mode: str) -> None:
+    text = DECORATED.format(head=head)
+    assert texts(text, "if-to-body", mode) == [f"@one  # why\n# how\n@two(1)\n{head}: pass\nb\n"]
+    assert texts(text, "if-to-else", mode) == [f"@three\n{head}: pass\n"]
+
+
+def test_the_last_branch_of_a_ladder_keeps_its_decorators() -> None:
+    text = "if a:\n    b\nelif c:\n    d\nelse:\n    @e\n    def f(): pass\n"
+    assert texts(text, "if-to-else", "together") == ["@e\ndef f(): pass\n"]
+
+
+def test_indentation_is_counted_anew_behind_a_form_feed() -> None:
+    assert texts("\x0cif a:\n    b\n    c\n", "if-to-body") == ["\x0cb\nc\n"]

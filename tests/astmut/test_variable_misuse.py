@@ -310,6 +310,11 @@ def offered(text: str) -> list[str]:
         ("a = 1\ndef f():\n    global a\n    try: pass\n    except OSError as a: pass\ndef g(y): return y\n", []),
         ("def f(a, y):\n    def g():\n        nonlocal a\n        del a\n    g()\n    return y\n", []),
         ("def f(a, y):\n    def g():\n        nonlocal a\n        a = 2\n    g()\n    return y\n", ["a"]),
+        # What decorates the first statement of a block is in the block.
+        ("q = 1\ndef f(a, y):\n    @d(y)\n    def g(): pass\n", ["a"]),
+        ("q = 1\nfor a in q:\n    @d(y)\n    class B: pass\n", ["a"]),
+        ("q = 1\nwith f() as a:\n    @d(y)\n    class B: pass\n", ["a"]),
+        ("q = 1\ntry: pass\nexcept OSError as a:\n    @d(y)\n    def g(): pass\n", ["a"]),
         # A manager may swallow what a later one raises.
         ("with f(), g() as a: z = y\nx = y\n", ["a"]),
         ("with f() as a: pass\nx = y\n", ["a"]),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeAlias
+from itertools import compress
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import libcst as cst
 
@@ -17,6 +19,7 @@ from astmut.check import Checker, quiet
 from astmut.model import WORD, Edit, Mutant, Site, Span
 from astmut.rulebook import ANNOTATION, FSTRING, PATTERN, Edits, Replacement, Rewrite, Rule, RuleError, RuleFunction
 from astmut.source import Source, collector_off
+from astmut.where import Wanted
 
 Mode: TypeAlias = Literal["each", "together", "sample"]
 MODES: tuple[Mode, ...] = ("each", "together", "sample")
@@ -33,6 +36,8 @@ _CONTEXTS: tuple[tuple[str, tuple[type[cst.CSTNode], ...]], ...] = (
 _new = tuple.__new__  # a fifth of what a call of the named tuple costs
 _QUOTE = frozenset("'\"")
 _JOINING = WORD | {"{"}
+_BLANK = frozenset(" \t\f\r\n\\#")
+_BLANKS = re.compile(r"(?:[ \t\f\r\n\\]|#[^\r\n]*(?![^\r\n]))*")
 _MASK = bytes(chr(byte) in _JOINING or chr(byte) == "?" for byte in range(256))
 
 
@@ -74,17 +79,23 @@ class Stats:
 def find(
     source: Source,
     rules: Sequence[Rule],
-    wanted: Callable[[int, int], bool] | None = None,
+    wanted: Wanted | None = None,
     *,
     together: bool = False,
 ) -> Found:
     """Return every site of ``rules``, in the order of the text, then of the rules' names, then of choice.
 
-    ``wanted`` may refuse nodes by start and end before any rule is asked. ``together`` keeps what each rule wants
+    ``wanted`` may refuse nodes before any rule is asked, and what a rule wants. ``together`` keeps what each rule wants
     where all sites change at once, which ``compose`` needs.
     """
     with collector_off():
-        return _find(source, _asked(tuple(sorted(rules, key=_by_name))), wanted, keep=together)
+        found = _find(source, _asked(tuple(sorted(rules, key=_by_name))), wanted, keep=together)
+        if wanted is None:
+            return found
+        kept = [wanted.change(site.edits) for site in found.sites]
+        return Found(
+            list(compress(found.sites, kept)), list(compress(found.numbers, kept)), list(compress(found.together, kept))
+        )
 
 
 def _by_name(rule: Rule) -> str:
@@ -136,10 +147,11 @@ def _among(rule: Rule, source: Source) -> list[int]:
 
     Raises ``RuleError`` for what is no node of the source, or of a type that the rule is not asked about.
     """
+    found = rule.among(source)  # type: ignore[misc]
+    nodes: list[Any] = list(found) if isinstance(found, Iterable) else [found]  # what it raises is its own
     try:
-        nodes = list(rule.among(source))  # type: ignore[misc]
         numbers = list(map(source.number, nodes))
-    except (TypeError, KeyError) as error:
+    except KeyError as error:
         raise _wrong(rule.name, source, source.origin, "its `among` gave what are no nodes of the source") from error
     for kind in set(map(type, nodes)):
         if not issubclass(kind, rule.types):
@@ -154,7 +166,7 @@ def _asked(rules: tuple[Rule, ...]) -> _Asked:
     return _Asked(rules)
 
 
-def _find(source: Source, asked: _Asked, wanted: Callable[[int, int], bool] | None, *, keep: bool) -> Found:
+def _find(source: Source, asked: _Asked, wanted: Wanted | None, *, keep: bool) -> Found:
     nodes, starts, ends = source.nodes, source.starts, source.ends
     sites: list[Site] = []
     numbers: list[int] = []
@@ -168,7 +180,7 @@ def _find(source: Source, asked: _Asked, wanted: Callable[[int, int], bool] | No
         if context:
             inside[context] = max(inside[context], end)
             horizon = max(horizon, end)
-        if wanted is not None and not wanted(start, end):
+        if wanted is not None and not wanted.node(_begin(source, node, start)):
             continue
         span: Span | None = None
         for rule, rewrites, skip in interested:
@@ -219,11 +231,19 @@ def _site_maker(source: Source) -> _SiteMaker:
         except (IndexError, KeyError, ValueError, AttributeError, TypeError) as error:
             fault = next(fault for kind, fault in _FAULTS.items() if isinstance(error, kind))
             raise _wrong(rule, source, whole[0], fault) from error
-        if first > whole[0] and bytewise[whole[0]] == " ":
-            whole = Span(first, whole[1])  # a comparison target begins with its blanks
+        if first > whole[0] and bytewise[whole[0]] in _BLANK:
+            whole = Span(_begin(source, node, whole[0]), whole[1])
         return _new(Site, (rule, whole, tuple(edits), choice, tags, text))
 
     return made
+
+
+def _begin(source: Source, node: cst.CSTNode, start: int) -> int:
+    """Return where the first token of a node is: a comparison target, for one, begins with its blanks and comments."""
+    if source.text.bytewise[start : start + 1] not in _BLANK or type(node) is cst.Module:
+        return start
+    blanks = _BLANKS.match(source.text.bytewise, start)
+    return blanks.end() if blanks else start
 
 
 def _raise_outside() -> None:

@@ -11,6 +11,7 @@ import libcst as cst
 
 from astmut.model import Span
 from astmut.source import Source
+from astmut.surroundings import suite_span
 
 _new = tuple.__new__  # a third of what a call of the named tuple costs
 
@@ -42,10 +43,11 @@ def hoist(source: Source, whole: cst.CSTNode, suite: cst.BaseSuite) -> dict[Span
     The suite's lines lose the indentation that they have over ``whole``, except lines that begin inside a string.
     """
     start, end = source.span(whole)
-    first, last = source.span(suite)
+    first, last = suite_span(suite, source)
     edits = {Span(start, first): ""}
     lines = source.text.line_starts()
     base = source.text.cut(lines[bisect_right(lines, start) - 1], start)
+    base = base.rpartition("\f")[2]  # behind a form feed indentation is counted anew
     deep = source.text.cut(lines[bisect_right(lines, first) - 1], first)
     if type(suite) is cst.IndentedBlock and deep.startswith(base):
         starts_with = source.text.starts_with

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 import libcst as cst
 
+from astmut.model import Span
 from astmut.source import Source
-from astmut.surroundings import is_target
+from astmut.surroundings import is_target, suite_span
 
 _new = tuple.__new__  # a third of what a call of the named tuple costs
 
@@ -266,13 +267,17 @@ def _type_parameter(walk: _Walk, node: cst.Name, above: Any) -> None:
         walk.into.type_parameters.add(node.value)
 
 
+def _body_span(owner: Any, source: Source) -> Span:
+    return source.span(owner.body) if type(owner) is cst.Lambda else suite_span(owner.body, source)
+
+
 def _parameter(walk: _Walk, node: cst.Name, above: Any) -> None:
     if above.name is not node:
         _read(walk, node, above)
         return
     source = walk.source
     owner: Any = source.parent(source.parent(above))  # type: ignore[arg-type]  # around it are all parameters
-    start, end = source.span(owner.body)
+    start, end = _body_span(owner, source)
     walk.bind(node.value, start, max(end, start + 1), walk.into.by_node[id(owner)])
 
 
@@ -297,7 +302,7 @@ def _augmented(walk: _Walk, node: cst.Name, above: Any) -> None:
 
 
 def _looped(walk: _Walk, node: cst.Name, loop: Any) -> None:
-    walk.bind(node.value, *walk.source.span(loop.body))
+    walk.bind(node.value, *suite_span(loop.body, walk.source))
 
 
 def _comprehended(walk: _Walk, node: cst.Name, loop: cst.CompFor) -> None:
@@ -337,12 +342,12 @@ def _named_as(walk: _Walk, node: cst.Name, above: Any) -> None:
     holder: Any = source.parent(above)
     if type(holder) is cst.WithItem:
         statement: Any = source.parent(holder)
-        start, end = source.span(statement.body)
+        start, end = suite_span(statement.body, source)
         # The managers before it, and its own while it unpacks, may swallow an exception and go on behind the block.
         sure = statement.items[0] is holder and above.name is node
         walk.bind(node.value, start, walk.blocks[-1] if sure else end)
     elif type(holder) in _HANDLERS:
-        scope, (start, end) = walk.scope, source.span(holder.body)
+        scope, (start, end) = walk.scope, suite_span(holder.body, source)
         scope.names.add(node.value)
         caught = scope.caught.setdefault(node.value, [])
         if any(start < outer_end for _, outer_end in caught):
@@ -361,7 +366,7 @@ def _in_loop(role: _Role) -> _Role:
 
 def _captured(walk: _Walk, node: cst.Name, _above: Any) -> None:
     case: Any = next(a for a in walk.source.ancestors(node) if type(a) is cst.MatchCase)
-    walk.bind(node.value, *walk.source.span(case.body))
+    walk.bind(node.value, *suite_span(case.body, walk.source))
 
 
 def _outward(walk: _Walk, node: cst.Name, above: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import libcst as cst
 
+from astmut.model import Span
 from astmut.source import Source
 
 # Types are compared, not asked for by isinstance, which for the classes of libcst is a Python function.
@@ -72,6 +73,19 @@ def is_docstring(node: cst.CSTNode, source: Source) -> bool:
 def is_zero(node: cst.CSTNode) -> bool:
     """Whether a number is zero, however it is written."""
     return isinstance(node, cst.Integer | cst.Float | cst.Imaginary) and node.evaluated_value == 0
+
+
+def statement_span(node: cst.CSTNode, source: Source) -> Span:
+    """Return the bytes of a statement from its first decorator on, which libcst's own span leaves out."""
+    start, end = source.span(node)
+    decorators = getattr(node, "decorators", None)
+    return Span(source.span(decorators[0]).start, end) if decorators else Span(start, end)
+
+
+def suite_span(suite: cst.BaseSuite, source: Source) -> Span:
+    """Return the bytes of the statements of a suite, the decorators of the first one included."""
+    start, end = source.span(suite)
+    return Span(min(start, statement_span(suite.body[0], source).start), end)
 
 
 def operands(operation: cst.BaseExpression) -> Iterator[cst.BaseExpression]:

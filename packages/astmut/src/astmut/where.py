@@ -6,14 +6,16 @@ import io
 import re
 import tokenize
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import index
 
 import libcst as cst
 from rapidfuzz import process
 
-from astmut.model import Span
+from astmut.model import Edit, Span
 from astmut.source import Source
+from astmut.surroundings import statement_span, suite_span
 
 # Other tools' remarks may stand before it in the same comment; what is quoted is talk of it.
 _SKIP = re.compile(r"""[#,;]\s*astmut:\s*skip(?P<file>-file)?(?![\w`'"-])""")
@@ -22,15 +24,33 @@ _STATEMENTS = (cst.BaseCompoundStatement, cst.SimpleStatementLine, *_PARTS)
 
 LINES = "lines are pairs of first and last line, such as [(1, 2)], not {!r}"
 
-Wanted = Callable[[int, int], bool]
-
 
 class UnknownFunctionError(LookupError):
     """A source has no function or class of this qualified name; the message suggests the nearest that it has."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which nodes and changes are wanted: ``inside`` all of some sets of spans, and not in those that are skipped."""
+
+    inside: Sequence[Sequence[Span]]
+    skipped: Sequence[Span]
+
+    def node(self, start: int) -> bool:
+        """Whether a node that begins at a byte is wanted."""
+        return all(_holds(spans, start) for spans in self.inside) and not _holds(self.skipped, start)
+
+    def change(self, edits: Iterable[Edit]) -> bool:
+        """Whether edits write nothing into what is skipped, wherever their node begins; to delete all of it is fine."""
+        return not any(new and _holds(self.skipped, span.start) for span, new in edits)
+
+
+def _holds(spans: Iterable[Span], at: int) -> bool:
+    return any(start <= at < end for start, end in spans)
+
+
 def wanted(source: Source, lines: Iterable[tuple[int, int]] = (), function: str | None = None) -> Wanted | None:
-    """Return a test of nodes by start and end, None where every node is wanted.
+    """Return a test of nodes and of what changes them, None where every one is wanted.
 
     A node is wanted where it begins: in one of ``lines`` (first and last line, from 1), in ``function`` (a
     qualified name such as ``Class.method``; a class means all of it), and not under a skip comment.
@@ -45,11 +65,7 @@ def wanted(source: Source, lines: Iterable[tuple[int, int]] = (), function: str 
     if not tests and not skipped:
         return None
 
-    def test(start: int, _end: int) -> bool:
-        inside = all(any(a <= start < b for a, b in spans) for spans in tests)
-        return inside and not any(a <= start < b for a, b in skipped)
-
-    return test
+    return Wanted(tests, skipped)
 
 
 def _line_spans(source: Source, ranges: Iterable[tuple[int, int]]) -> Iterator[Span]:
@@ -74,7 +90,7 @@ def function_spans(source: Source, name: str) -> list[Span]:
     for node in source.nodes:
         if isinstance(node, (cst.FunctionDef, cst.ClassDef)):
             outer = [a.name.value for a in source.ancestors(node) if isinstance(a, (cst.FunctionDef, cst.ClassDef))]
-            known.setdefault(".".join([*reversed(outer), node.name.value]), []).append(_statement_span(source, node))
+            known.setdefault(".".join([*reversed(outer), node.name.value]), []).append(statement_span(node, source))
     if wanted_name not in known:
         near = process.extractOne(wanted_name, list(known), score_cutoff=60)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -118,10 +134,10 @@ def _skipped_by(source: Source, line: int, *, alone: bool) -> Iterator[Span]:
     for at, node in enumerate(source.nodes):
         if not isinstance(node, _STATEMENTS):
             continue
-        span = _statement_span(source, node)
+        span = statement_span(node, source)
         first = bisect_right(lines, span.start)
         if alone:
-            if first > line:
+            if bisect_right(lines, source.starts[at]) > line:  # between a decorator and its function, too
                 following = span
                 break
             continue
@@ -139,14 +155,7 @@ def _last_line_of_header(source: Source, at: int, lines: list[int]) -> int:
         return bisect_right(lines, source.span(node.cases[0]).start) - 1
     body = getattr(node, "body", None)
     if isinstance(body, cst.IndentedBlock):
-        return bisect_right(lines, source.span(body).start - 1) - 1
+        return bisect_right(lines, suite_span(body, source).start - 1) - 1
     if isinstance(body, cst.SimpleStatementSuite):
         return bisect_right(lines, source.span(body.body[-1]).end)
     return bisect_right(lines, source.ends[at])
-
-
-def _statement_span(source: Source, node: cst.CSTNode) -> Span:
-    """Return the span of a statement from its first decorator on."""
-    start, end = source.span(node)
-    decorators = getattr(node, "decorators", ())
-    return Span(min(start, source.span(decorators[0]).start) if decorators else start, end)

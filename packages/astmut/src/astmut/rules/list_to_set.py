@@ -18,6 +18,7 @@ def list_to_set(node: cst.List | cst.ListComp, source: Source) -> Rewrites:
 
     [x for x in y]                   =>  {x for x in y}
     [ a, *b ]                        =>  { a, *b }
+    [*[a, b], c]                     =>  {*[a, b], c}  |  [*{a, b}, c]
     [[i for i in j] for j in k]      =>  {[i for i in j] for j in k}  |  [{i for i in j} for j in k]
     f"{[a, b]}"                      =>  f"{ {a, b}}"
     [[1], [2]]                       =>  [{1}, [2]]  |  [[1], {2}]
@@ -35,7 +36,7 @@ def list_to_set(node: cst.List | cst.ListComp, source: Source) -> Rewrites:
     """
     if type(node) is cst.List and (
         not node.elements
-        or any(type(element.value) in UNHASHABLE for element in node.elements)
+        or any(type(element) is cst.Element and type(element.value) in UNHASHABLE for element in node.elements)
         or is_target(node, source)
     ):
         return

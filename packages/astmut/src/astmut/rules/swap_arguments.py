@@ -1,5 +1,7 @@
 """Arguments in the wrong order (DISCO for Python)."""
 
+import ast
+import warnings
 from itertools import pairwise
 
 import libcst as cst
@@ -10,14 +12,31 @@ from astmut.source import Source
 from astmut.walrus import binds
 
 _IN_ANY_ORDER = frozenset({"max", "min"})
+_LAYOUT = str.maketrans("", "", " \t\f\r\n\\()'\"")
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two expressions are one tree. Those of different letters are not, but for numbers; the rest is parsed."""
+    if one == other:
+        return True
+    numbers = one[:1].isdecimal() and other[:1].isdecimal()
+    if (one.isdecimal() and other.isdecimal()) if numbers else one.translate(_LAYOUT) != other.translate(_LAYOUT):
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about escapes that Python does not know
+            return ast.dump(ast.parse(f"({one}\n)")) == ast.dump(ast.parse(f"({other}\n)"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
 
 
 @rule("swap-arguments", "disco", "natural", tokens=",")
 def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     """Swap two neighbouring positional arguments of a call.
 
-    Never two that are written alike, nor one that binds a name (``:=``), which the other may read. Keyword and star
-    arguments stay where they are. The builtins ``max`` and ``min`` take them in any order: tagged ``trivial``.
+    Never two that are alike, however they are written, nor one that binds a name (``:=``), which the other may read.
+    Keyword and star arguments stay where they are. The builtins ``max`` and ``min`` take them in any order: tagged
+    ``trivial``.
 
     f(a, b)                =>  f(b, a)
     f(a, b, c)             =>  f(b, a, c)  |  f(a, c, b)
@@ -26,6 +45,9 @@ def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     f(g(a, b), c)          =>  f(c, g(a, b))  |  f(g(b, a), c)
     f(a, a)                =>
     f(a, (a))              =>
+    f("a", 'a', b)         =>  f("a", b, 'a')
+    f(1, 0x1)              =>
+    f(a + 1, a+1)          =>
     f((a := b), a)         =>
     f(":=", a)             =>  f(a, ":=")
     f(a, k=b)              =>
@@ -39,7 +61,7 @@ def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     swaps: list[Edits] = [
         {source.outer(a): (b,), source.outer(b): (a,)}
         for (a, one), (b, other) in pairwise(zip(positional, codes, strict=True))
-        if one != other and not binds(source, source.outer(a)) and not binds(source, source.outer(b))
+        if not _alike(one, other) and not binds(source, source.outer(a)) and not binds(source, source.outer(b))
     ]
     called = node.func
     if swaps and type(called) is cst.Name and is_builtin(called, source, _IN_ANY_ORDER):
