@@ -17,7 +17,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 import astmut
-from astmut.words import words
+from astmut.words import sequence_of, words
 
 
 def tree(text: str) -> str:
@@ -183,3 +183,12 @@ def test_programs_of_one_tree_have_the_same_words(spellings: tuple[str, ...]) ->
     trees = {tree(f"({one})"): [word for _, word in words(one) or ()] for one in spellings}
     for one in spellings:
         assert [word for _, word in words(one) or ()] == trees[tree(f"({one})")]
+
+
+@pytest.mark.parametrize("prefix", ["f", "F", "fr", "fR", "rf", "Rf", "rF", "RF"])
+def test_a_text_with_an_f_string_of_any_prefix_is_a_sequence(prefix: str) -> None:
+    """Without one, changes of a large file are compared as trees of all of it."""
+    one, other = (sequence_of(f'{name} = {prefix}"b {{c}}"\n') for name in "ad")
+    assert one is not None
+    assert other is not None
+    assert one.hash != other.hash

@@ -49,7 +49,7 @@ _WORD_OR_NOT = re.compile(
     rf"|({_OPERATOR})|([,:](?!(?:\s|\#[^\n\r]*(?![^\n\r]))*[)\]}}]))"
 )
 _ONE_OPERATOR = re.compile(_OPERATOR)
-_FSTRING = re.compile(r"""[fFtT][rR]?["']""")
+_FSTRING = re.compile(r"""(?:[fFtT][rR]?|[rR][fFtT])["']""")
 # Strings, comments with their line end and joined lines; and what may be the beginning of one.
 _COMPLETE = re.compile(rf"{_STRING}|\#[^\n\r]*[\n\r]|\\[\n\r]")
 _MAY_RUN_ON = re.compile(r"""['"#\\]""")
