@@ -38,7 +38,6 @@ _QUOTE = frozenset("'\"")
 _JOINING = WORD | {"{"}
 _BLANK = frozenset(" \t\f\r\n\\#")
 _BLANKS = re.compile(r"(?:[ \t\f\r\n\\]|#[^\r\n]*(?![^\r\n]))*")
-_MASK = bytes(chr(byte) in _JOINING or chr(byte) == "?" for byte in range(256))
 
 
 class Found(NamedTuple):
@@ -204,30 +203,26 @@ def _find(source: Source, asked: _Asked, wanted: Wanted | None, *, keep: bool) -
 def _site_maker(source: Source) -> _SiteMaker:
     """Return the function that makes sites of a source's rewrites: one closure, since it is called for each site."""
     text, place, bytewise, size = source.text, source.place, source.text.bytewise, len(source.text)
-    joining = bytewise.encode("ascii", "replace").translate(_MASK) + b"\0"  # whether the character joins, by its byte
 
     def made(rule: str, node: cst.CSTNode, whole: Span, choice: int, rewrite: Rewrite | Edits) -> Site:
         tags: tuple[str, ...] = ()
         wanted = rewrite
         if type(rewrite) is Rewrite:
             wanted, tags, _ = rewrite
-        edits: list[Edit] = []
+        edits = []
         try:
             for key, new in wanted.items():  # type: ignore[union-attr]
                 span = whole if key is node else key if type(key) is Span else place(key)
-                start, end = span
-                if not 0 <= start <= end <= size:
-                    _raise_outside()
                 if type(new) is not str:
                     new = "".join(  # noqa: PLW2901
                         [part if isinstance(part, str) else text.cut(*source.outer(part)) for part in new]
                     )
-                if joining[start - 1] or joining[end]:
+                start, end = span
+                if bytewise[start - 1 : start] in _JOINING or bytewise[end : end + 1] in _JOINING:
                     new = _apart(bytewise, start, end, new)  # noqa: PLW2901
                 edits.append(_new(Edit, (span, new)))
-            if len(edits) > 1:
-                _put_in_order(edits)
-            first = edits[0][0][0]
+            single = len(edits) == 1 and 0 <= start <= end <= size  # as nearly all are: no need to put them in order
+            first = start if single else _put_in_order(edits, size)
         except (IndexError, KeyError, ValueError, AttributeError, TypeError) as error:
             fault = next(fault for kind, fault in _FAULTS.items() if isinstance(error, kind))
             raise _wrong(rule, source, whole[0], fault) from error
@@ -240,24 +235,19 @@ def _site_maker(source: Source) -> _SiteMaker:
 
 def _begin(source: Source, node: cst.CSTNode, start: int) -> int:
     """Return where the first token of a node is: a comparison target, for one, begins with its blanks and comments."""
-    if source.text.bytewise[start : start + 1] not in _BLANK or type(node) is cst.Module:
-        return start
-    blanks = _BLANKS.match(source.text.bytewise, start)
+    blanks = None if type(node) is cst.Module else _BLANKS.match(source.text.bytewise, start)
     return blanks.end() if blanks else start
 
 
-def _raise_outside() -> None:
-    raise ValueError
-
-
-def _put_in_order(edits: list[Edit]) -> None:
-    """Sort edits. Raises ``ValueError`` if they overlap."""
+def _put_in_order(edits: list[Edit], size: int) -> int:
+    """Sort edits and return where they begin. Raises ``ValueError`` if they overlap or leave a text of this size."""
     edits.sort()
-    at = 0
+    first = at = edits[0][0][0]
     for (start, end), _ in edits:
-        if start < at:
+        if not 0 <= at <= start <= end <= size:
             raise ValueError
         at = end
+    return first
 
 
 _FAULTS: dict[type[Exception], str] = {

@@ -52,14 +52,14 @@ def hoist(source: Source, whole: cst.CSTNode, suite: cst.BaseSuite) -> dict[Span
     if type(suite) is cst.IndentedBlock and deep.startswith(base):
         starts_with = source.text.starts_with
         body = source.text.cut(first, last)
+        may_hold_strings = '"""' in body or "'''" in body or "\\" in body
+        strings = source.strings_over_lines if may_hold_strings else []
         less, more = len(base), len(deep)
-        inner = [at for at in lines[bisect_right(lines, first) : bisect_left(lines, last)] if starts_with(deep, at)]
-        if '"""' in body or "'''" in body or "\\" in body:
-            strings = source.strings_over_lines
-            before = [bisect_left(strings, (at, 0)) - 1 for at in inner]
-            inner = [at for at, one in zip(inner, before, strict=True) if one < 0 or strings[one].end <= at]
-        for at in inner:
-            edits[_new(Span, (at + less, at + more))] = ""
+        for at in lines[bisect_right(lines, first) : bisect_left(lines, last)]:
+            if starts_with(deep, at):
+                before = bisect_left(strings, (at, 0)) - 1
+                if before < 0 or strings[before].end <= at:
+                    edits[_new(Span, (at + less, at + more))] = ""
     if last < end:
         edits[Span(last, end)] = ""
     return edits

@@ -47,8 +47,6 @@ def _length(node: cst.BaseExpression) -> int | None:
     if type(node) is not cst.SimpleString:
         return None
     text = node.value
-    if text[0] == text[-1] != text[1] and "\\" not in text:  # as nearly all are: one quote, no prefix
-        return total + len(text) - 2
     bare = text.lstrip("rRuUbB")
     prefix = text[: len(text) - len(bare)].lower()
     if "b" in prefix:

@@ -46,9 +46,10 @@ def tokens_of(types: Iterable[type[cst.CSTNode]]) -> str | None:
 
 SHORT = 4_096  # characters; longer texts have about everything outside of their strings, too
 
+WITH_EXPRESSIONS = r"(?:[fFtT][rR]?|[rR][fFtT])"  # the prefixes of strings that hold expressions
 # Read from the left, a quote opens a string. In one with expressions the next quote may be one of theirs.
 _QUOTED = re.compile(
-    r"""(?<!\w)(?P<expressions>[fFtT][rR]?|[rR][fFtT])["']|\#[^\r\n]*"""
+    rf"""(?<!\w)(?P<expressions>{WITH_EXPRESSIONS})["']|\#[^\r\n]*"""
     r"""|"{3}(?:\\[\s\S]|[^\\])*?"{3}|'{3}(?:\\[\s\S]|[^\\])*?'{3}"""
     r"""|"(?:\\[\s\S]|[^"\\])*"|'(?:\\[\s\S]|[^'\\])*'"""
 )

@@ -62,8 +62,7 @@ class Variables:
     """The variables of one source.
 
     ``replacement`` gives, by the identity of each name that reads a variable, the variable that it is most easily
-    mistaken for: of those bound there, the one bound last, of the innermost scope that has one. ``replaced`` are these
-    names themselves.
+    mistaken for: of those bound there, the one bound last, of the innermost scope that has one.
     """
 
     def __init__(self, source: Source) -> None:
@@ -79,7 +78,6 @@ class Variables:
             scope.settle(mangled=mangled)
         self._adopt()
         self.replacement: dict[int, str] = {}
-        self.replaced: list[cst.Name] = []
         for scope in self.scopes.values():
             self._replace(scope)
 
@@ -160,7 +158,6 @@ class Variables:
                 other = outer[name]
             if other is not None:
                 self.replacement[id(node)] = other
-                self.replaced.append(node)
 
     def _outer_nearest(self, scope: Scope, name: str) -> str | None:
         """Return the variable of the scopes around that was bound last where ``scope`` begins."""

@@ -62,10 +62,7 @@ def wanted(source: Source, lines: Iterable[tuple[int, int]] = (), function: str 
     if function is not None:
         tests.append(function_spans(source, function))
     skipped = skipped_spans(source)
-    if not tests and not skipped:
-        return None
-
-    return Wanted(tests, skipped)
+    return Wanted(tests, skipped) if tests or skipped else None
 
 
 def _line_spans(source: Source, ranges: Iterable[tuple[int, int]]) -> Iterator[Span]:

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 
 from astmut.model import WORD, Edit, Span, Text
 from astmut.source import LINE_END, Source, normal
+from astmut.tokens import WITH_EXPRESSIONS
 
 # How many words there are, and the sum of their hashes; None where that is not known.
 Balance: TypeAlias = tuple[int, int] | None
@@ -49,7 +50,7 @@ _WORD_OR_NOT = re.compile(
     rf"|({_OPERATOR})|([,:](?!(?:\s|\#[^\n\r]*(?![^\n\r]))*[)\]}}]))"
 )
 _ONE_OPERATOR = re.compile(_OPERATOR)
-_FSTRING = re.compile(r"""(?:[fFtT][rR]?|[rR][fFtT])["']""")
+_FSTRING = re.compile(rf"""{WITH_EXPRESSIONS}["']""")
 # Strings, comments with their line end and joined lines; and what may be the beginning of one.
 _COMPLETE = re.compile(rf"{_STRING}|\#[^\n\r]*[\n\r]|\\[\n\r]")
 _MAY_RUN_ON = re.compile(r"""['"#\\]""")

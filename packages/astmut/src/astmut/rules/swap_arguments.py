@@ -1,11 +1,11 @@
 """Arguments in the wrong order (DISCO for Python)."""
 
 import ast
-import warnings
 from itertools import pairwise
 
 import libcst as cst
 
+from astmut.check import quiet
 from astmut.imports import is_builtin
 from astmut.rulebook import Edits, Rewrite, Rewrites, rule
 from astmut.source import Source
@@ -19,12 +19,13 @@ def _alike(one: str, other: str) -> bool:
     """Whether two expressions are one tree. Those of different letters are not, but for numbers; the rest is parsed."""
     if one == other:
         return True
+    if one.isdecimal() and other.isdecimal():
+        return False
     numbers = one[:1].isdecimal() and other[:1].isdecimal()
-    if (one.isdecimal() and other.isdecimal()) if numbers else one.translate(_LAYOUT) != other.translate(_LAYOUT):
+    if not numbers and one.translate(_LAYOUT) != other.translate(_LAYOUT):
         return False
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about escapes that Python does not know
+        with quiet():
             return ast.dump(ast.parse(f"({one}\n)")) == ast.dump(ast.parse(f"({other}\n)"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False

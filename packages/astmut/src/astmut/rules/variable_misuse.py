@@ -18,7 +18,9 @@ _new = tuple.__new__  # a third of what a call of the named tuple costs
 
 def _used(source: Source) -> Iterator[cst.CSTNode]:
     """Yield the names that have a replacement, and what may have an exchange."""
-    yield from variables(source).replaced
+    found = variables(source)
+    for scope in found.scopes.values():
+        yield from (node for node, _, _ in scope.uses if id(node) in found.replacement)
     yield from map(source.nodes.__getitem__, source.of_types((cst.FunctionDef, cst.Module)))
 
 
