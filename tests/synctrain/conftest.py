@@ -109,7 +109,7 @@ def bert_folder(tmp_path_factory: pytest.TempPathFactory, real_pairs: list[Pair]
         num_hidden_layers=2,
         num_attention_heads=2,
         intermediate_size=64,
-        max_position_embeddings=LONGEST + 2,
+        max_position_embeddings=LONGEST,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
     )

@@ -363,7 +363,10 @@ def test_a_comparison_that_was_stopped_goes_on(
         (["--row", "=/no/such.toml"], "a row named '': its runs lie in a folder of this name, which it cannot be"),
         (["--row", "..=/no/such.toml"], "a row named '..': its runs lie"),
         (["--row", "../soft=/no/such.toml"], "a row named '../soft': its runs lie"),
-        (["--set", "seed=5"], "seed = 5 for the row soft: rows are trained once a seed; name it with --seed"),
+        (["--set", "seed=5"], "--set seed: give it with --seed, for all of the comparison"),
+        (["--set", "encoder.name=cnn"], "--set encoder.name: give it with --encoder"),
+        (["--set", " data.train =other.jsonl"], "--set data.train: give it with --train"),
+        (["--set", "data.test=[]"], "--set data.test: give it with --test"),
         (["--row", "zero-shot=/no/such.toml"], "two rows are named 'zero-shot'"),
         (["--in-domain", "tne"], "no test set is named 'tne'; did you mean 'ten'?"),
         (["--in-domain", "conala"], "no test set is named 'conala'; there are: ten"),
@@ -453,6 +456,8 @@ def test_all_rows_take_equal_steps_on_equal_pairs(planned: Any, tmp_path: Path) 
     [
         ("[data]\nheld_out = 0.3", r"data.held_out is 0.1 for the row soft and 0.3 for mine: .* --set"),
         ("[optim]\naccumulation = 2", r"optim.accumulation is 1 for the row soft and 2 for mine"),
+        ('[optim]\nprecision = "bf16"', r"optim.precision is 'no' for the row soft and 'bf16' for mine"),
+        ("seed = 5", r"seed = 5 for the row mine: rows are trained once a seed; name it with --seed"),
         ("[evaluation]\ndocuments = 5", r"evaluation.documents is 2000 for the row soft and 5 for mine"),
     ],
 )

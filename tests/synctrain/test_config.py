@@ -26,6 +26,8 @@ from synctrain.loop import steps_of
         ("seed=18446744073709551616", "seed = 18446744073709551616: input should be less than 18446744073709551616"),
         ("data.train=[]", "data.train = []: tuple should have at least 1 item"),
         ("optim.epochs=1e308", "optim.epochs = 1e+308: input should be less than or equal to 1000000"),
+        ("negatives.soft=100000000000", "negatives.soft = 100000000000: input should be less than or equal to 1000"),
+        ("curriculum.window=9999999", "curriculum.window = 9999999: input should be less than or equal to 1000000"),
         ("seed.x=1", "seed = {'x': 1}: input should be a valid integer"),
         ("optim=3", "optim = 3: input should be an object"),
         ("optim.rate=true", "optim.rate = True: input should be a valid number"),

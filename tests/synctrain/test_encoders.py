@@ -6,6 +6,7 @@ import json
 import pickle
 import random
 import shutil
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from synctrain.encoders import (
     train_tokenizer,
 )
 from synctrain.encoders.packing import pack, padded, width_of
+from synctrain.encoders.transformer import room_of
 from synctrain.types import Pair, Ragged
 
 TEXTS = ["sort a list in place", "def f(x):\n    return x + 1", "x", "how do I read a file line by line", "f(a)[0]" * 9]
@@ -293,10 +295,25 @@ def test_a_tokenizer_without_the_tokens_of_a_form_is_refused(bert_folder: Path) 
 
 def test_a_length_beyond_the_positions_is_refused(bert_folder: Path) -> None:
     """It was cut without a word; of the default of 128, which nobody asked for, there are as many as there can be."""
-    with pytest.raises(ModelError, match="bert: max_length = 1,000: the model has positions for 66 tokens"):
+    with pytest.raises(ModelError, match="bert: max_length = 1,000: the model has positions for 64 tokens"):
         Transformer.load(str(bert_folder), max_length=1000)
     assert Transformer.load(str(bert_folder), max_length=64).max_length == 64
     assert Transformer.load(str(bert_folder)).max_length == 64
+
+
+def test_a_text_may_be_as_long_as_the_model_has_positions(bert: Transformer, roberta: Transformer) -> None:
+    """RoBERTa's first two positions are those of padding, so that its table has two more than it can be used for."""
+    for model, positions in ((bert, 64), (roberta, 66)):
+        assert model.model.config.max_position_embeddings == positions  # type: ignore[union-attr]
+        assert room_of(model.model) == 64
+        for tokens in (64, 65):
+            text = Ragged(torch.full((tokens,), 10), torch.tensor([tokens]))
+            model.first_position, kept = None, model.first_position
+            try:
+                with torch.no_grad(), nullcontext() if tokens == 64 else pytest.raises((IndexError, RuntimeError)):
+                    model(text)
+            finally:
+                model.first_position = kept
 
 
 def test_a_decoder_is_made_to_look_both_ways(roberta_folder: Path) -> None:

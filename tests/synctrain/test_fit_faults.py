@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from synctrain import build, checkpoint, draw, loop
 from synctrain.checkpoint import CheckpointError
@@ -395,12 +395,42 @@ def test_a_run_keeps_its_mutants(unbroken: Path, monkeypatch: pytest.MonkeyPatch
     assert CHANGED in error_of(resume(unbroken))
 
 
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_run_keeps_the_model_that_it_began_with(
+    runs: Runs, tmp_path: Path, bert_folder: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    """One of whose first weights no checkpoint is there yet, and one that keeps a share of them."""
+    model, out = shutil.copytree(bert_folder, tmp_path / "bert"), tmp_path / "run"
+    settings = [f"encoder.name={model}", "optim.initial=0.5"]
+    if stopped:
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "synctrain.train.fit", lambda *_, **__: loop.Ended(0, interrupted=True, best=0.0, best_step=-1)
+            )
+            assert fit(runs, out, *settings).exit_code == 130
+    else:
+        assert fit(runs, out, *settings).exit_code == 0
+    file = model / "model.safetensors"
+    before = file.read_bytes()
+    weights = load_file(file)
+    weights["embeddings.word_embeddings.weight"][5, 5] += 1
+    save_file(weights, file, {"format": "pt"})
+    assert error_of(resume(out)) == (
+        f"synctrain: {out}: the model of encoder.name has changed since the run began; "
+        "bring it back, or begin in another --out"
+    )
+    file.write_bytes(before)
+    assert resume(out).exit_code == 0
+
+
 def test_a_run_from_before_its_data_was_noted_goes_on(runs: Runs, tmp_path: Path, unbroken: Path) -> None:
     out = shutil.copytree(unbroken, tmp_path / "run")
     (out / "data.json").unlink()
     result = resume(out)
     assert result.exit_code == 0
-    assert f"{out / 'data.json'}: cannot be read, so nothing says whether the data is as it was" in result.stderr
+    unsaid = f"{out / 'data.json'}: cannot be read, or does not say whether"
+    assert f"{unsaid} the data is as it was when the run began" in result.stderr
+    assert f"{unsaid} the model of encoder.name is as it was" in result.stderr
     same(runs, out, unbroken)
 
 
@@ -805,15 +835,38 @@ def test_a_model_is_loaded_before_mutants_are_made(
 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr(build, "make_mutants", never)
-    place = tmp_path / "nowhere"
-    for told in (
-        cli("fit", "--set", f"data.train={runs.pairs}", "--set", f"encoder.name={place}", "--out", tmp_path / "run"),
-        cli("evaluate", place, "--data", retrieval_folder, "--distractors", "sync"),
-        cli("mine", place, "--data", runs.pairs, "-o", tmp_path / "m.parquet"),
-        cli("difficulty", place, "--data", runs.pairs),
-        cli("analogies", place, "--data", runs.pairs),
-    ):
-        assert f"{place}: cannot be loaded" in error_of(told)
+    for name, fault in (("nobody/nothing", "cannot be loaded: "), (tmp_path / "nowhere", "there is no such folder")):
+        for told in (
+            cli("fit", "--set", f"data.train={runs.pairs}", "--set", f"encoder.name={name}", "--out", tmp_path / "run"),
+            cli("evaluate", name, "--data", retrieval_folder, "--distractors", "sync"),
+            cli("mine", name, "--data", runs.pairs, "-o", tmp_path / "m.parquet"),
+            cli("difficulty", name, "--data", runs.pairs),
+            cli("analogies", name, "--data", runs.pairs),
+        ):
+            assert f"{name}: {fault}" in error_of(told)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("./model", "./model: there is no such folder"),
+        ("a/folder/of/mine", "a/folder/of/mine: there is no such folder"),
+        ("file", "file: there is no such folder"),
+        ("empty", "empty: no config.json there, so it is no model"),
+    ],
+)
+def test_what_is_no_model_is_refused_before_pairs_are_read(
+    runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, fault: str
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("synctrain.data.read_pairs", never)
+    assert error_of(fit(runs, tmp_path / "run", f"encoder.name={name}")) == f"synctrain: {fault}"
+    assert not (tmp_path / "run").exists()
 
 
 def test_mutants_that_no_process_makes_are_one_clear_error(

@@ -242,12 +242,14 @@ def test_mine_writes_mutants_with_their_scores(model: Path, pairs_file: Path, tm
 
 def test_mine_says_what_it_left_out(model: Path, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    rows = [("a", "print(x, True)"), ("b", ""), ("c", "def f(:"), ("d", "y == 1")]
+    rows = [("a", "print(x, True)"), ("b", ""), ("c", "def f(:"), ("d", "y == 1"), ("e", "pass")]
     file = tmp_path / "few.jsonl"
     file.write_text("".join(json.dumps({"id": i, "query": i, "code": code}) + "\n" for i, code in rows), "utf-8")
     done = cli("mine", model, "--data", file, "-o", tmp_path / "m.parquet")
     assert done.exit_code == 0
-    assert done.stderr.startswith("left out: 1 without code, 1 snippets that do not parse\n")
+    assert done.stderr.startswith(
+        "left out: 1 without code, 1 snippets that do not parse\n2 of 4 pairs have no mutant by these rules\n"
+    )
 
 
 def test_mine_writes_whole_files_only(

@@ -93,8 +93,14 @@ ROWS = ("soft", "dns", "coderetriever", "disco", "sync", "sync-fixed", "best")
 # What rows have in common unless settings of all rows say otherwise. Presets differ in it: each is good by itself.
 BATCH, EPOCHS, VALIDATIONS = 48, 5, 10
 ALL = "all"  # in place of a rule or group
+# Settings that an argument of a comparison decides.
+_DECIDED = {"encoder.name": "--encoder", "data.train": "--train", "data.test": "--test", "seed": "--seed"}
 # Parts of the settings, and which of each is equal for all rows of a comparison; empty is all.
-_EQUAL: Mapping[str, tuple[str, ...]] = {"data": (), "evaluation": (), "optim": ("steps", "batch", "accumulation")}
+_EQUAL: Mapping[str, tuple[str, ...]] = {
+    "data": (),
+    "evaluation": (),
+    "optim": ("steps", "batch", "accumulation", "precision"),
+}
 
 
 def plan(
@@ -143,10 +149,11 @@ def plan(
             would train on other pairs than the first, or for other steps.
     """
     encoder = build.encoder_name(encoder, say)
+    _check_settings(settings)
     common = [
-        f"encoder.name={encoder}",
-        f"data.train={json.dumps(list(train_on))}",
-        f"data.test={json.dumps(list(test_on))}",
+        f"encoder.name={_toml(encoder)}",
+        f"data.train={_toml(list(train_on))}",
+        f"data.test={_toml(list(test_on))}",
         "data.limit=0",
         f"optim.batch={BATCH}",
         "optim.steps=0",
@@ -179,6 +186,19 @@ def plan(
         raise ConfigError("there is no row to train")
     among = tuple(in_domain) or (sets[0].name,)
     return recipes, Protocol(sets, tuple(in_domain), probes, among, tuple(seeds), against)
+
+
+def _toml(value: str | list[str]) -> str:
+    """Return a value as TOML, which has the texts and lists of JSON but no halves of characters."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _check_settings(settings: Sequence[str]) -> None:
+    """Refuse settings of all rows that an argument of ``plan`` has already decided."""
+    for setting in settings:
+        name = setting.partition("=")[0].strip()
+        if name in _DECIDED:
+            raise ConfigError(f"--set {name}: give it with {_DECIDED[name]}, for all of the comparison")
 
 
 def _check(rows: Sequence[str], common: Sequence[str], encoder: str, against: str) -> None:
@@ -271,7 +291,7 @@ def _check_equal(rows: Mapping[str, Config]) -> None:
                 if one[setting] != other[setting]:
                     raise ConfigError(
                         f"{part}.{setting} is {one[setting]!r} for the row {first} and {other[setting]!r} for {name}: "
-                        f"rows are compared at equal steps on equal pairs; give it to all with --set"
+                        f"rows are compared at equal steps on equal pairs, in one precision; give it to all with --set"
                     )
 
 

@@ -143,7 +143,7 @@ def is_scratch(config: Config) -> bool:
 def check(config: Config) -> None:
     """Refuse settings that cannot be, or that the encoder has no use for, before any data are read.
 
-    Raises ``ConfigError``, and ``ModelError`` as ``encoders.scratch_of`` does.
+    Raises ``ConfigError``, and ``ModelError`` as ``encoders.check`` does.
     """
     make_objective(config)
     if config.optim.precision == "fp16" and encoders.best_device().type == "cpu":
@@ -159,6 +159,7 @@ def check(config: Config) -> None:
             raise ConfigError(str(error)) from None
     settings = config.encoder
     name = encoder_name(settings.name)
+    encoders.check(name)
     unread = _PRETRAINED if encoders.scratch_of(name) else ()
     for setting in (*unread, *(() if name in encoders.SCRATCH else _LEARNT)):
         value = getattr(settings, setting)

@@ -182,6 +182,15 @@ def _digest(file: Path) -> str:
     return found.hexdigest()
 
 
+def digest_of(model: nn.Module) -> str:
+    """Return a hash of a model's weights: names, types, shapes and values."""
+    found = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(model.state_dict().items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
 def _sync(path: Path) -> None:
     """Have the system write a file or folder to the disk now; Windows does so with files alone, if open to write."""
     if os.name == "nt":

@@ -85,7 +85,7 @@ class Encoder:
 class Negatives:
     """What stands beside the right code."""
 
-    soft: Whole = 3
+    soft: Annotated[int, Field(ge=0, le=1_000)] = 3
     """Soft negatives drawn for each pair."""
     per_row: Count = 1
     """Negatives of one row: with 1 and three soft ones a pair is three rows, as in the paper; with 3 it is one."""
@@ -122,7 +122,7 @@ class Curriculum:
     """Of decay: steps after which half of the negatives are hard (released code: four fifths of all steps)."""
     warmup: Whole = 100
     """Steps with soft negatives only."""
-    window: Count = 20
+    window: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     """Steps over which mastering is measured."""
     power: Size = 2.0
     delta: Share = 0.5

@@ -252,6 +252,8 @@ def read_mutated(
     skipped.update(made.left_out)
     if skipped:
         say(f"left out: {skipped}")
+    if without := made.counts["pairs_without"]:
+        say(f"{without:,} of {len(pairs):,} pairs have no mutant by these rules")
     return pairs, made
 
 

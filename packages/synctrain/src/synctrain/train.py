@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,10 @@ from synctrain.types import Progress, Say, nothing
 
 SETTINGS, DATA, BEFORE, REPORT, MODEL = "config.json", "data.json", "before.json", "report.json", "model"
 NOISE = 0.001  # a measure that falls by less has not fallen
+
+
+# What a run began with, by the name of its hash in DATA.
+_BEGUN_WITH = {"digest": "the data", "weights": "the model of encoder.name"}
 
 
 class RunError(RuntimeError):
@@ -130,12 +134,13 @@ def prepare(config: Config, out: Path, *, resume: bool, say: Say, progress: Prog
         tell(f"left out: {left_out}")
     with state.main_process_first():
         parts = build.build(config, sets, tell, progress)
+    begun_with = {"digest": parts.data, "weights": checkpoint.digest_of(parts.encoder)}
     if resume:
-        _same_data(out, parts.data, tell)
+        _same(out, begun_with, tell)
     elif main:
         # Only now: a folder whose run could not begin, for a file that is not there, say, is no run.
         out.mkdir(parents=True, exist_ok=True)
-        report.write_json(out / DATA, {"digest": parts.data})
+        report.write_json(out / DATA, begun_with)
         report.write_json(out / SETTINGS, plain(config))
     return Prepared(state, sets, parts)
 
@@ -173,16 +178,23 @@ def _may_begin(config: Config, out: Path, *, resume: bool) -> None:
     check_folder(out)
 
 
-def _same_data(out: Path, now: str, tell: Say) -> None:
-    """See that a run goes on with the data that it was begun with: measures before and after are of that."""
+def _same(out: Path, now: Mapping[str, str], tell: Say) -> None:
+    """See that a run goes on with the data and the model that it was begun with: measures before and after are of both.
+
+    The first weights matter to a run that has no checkpoint yet, and to one that keeps a share of them
+    (``optim.initial``).
+    """
     file = out / DATA
     try:
-        begun = json.loads(file.read_text("utf-8"))["digest"]
-    except (OSError, ValueError, KeyError, TypeError):  # runs of earlier versions have no such file
-        tell(f"{file}: cannot be read, so nothing says whether the data is as it was when the run began")
-        return
-    if begun != now:
-        raise RunError(f"{out}: the data has changed since the run began; bring it back, or begin in another --out")
+        begun = json.loads(file.read_text("utf-8"))
+        known = {name: begun[name] for name in now if name in begun}  # an earlier version noted less
+    except (OSError, ValueError, TypeError):
+        known = {}
+    for name, what in _BEGUN_WITH.items():
+        if name not in known:
+            tell(f"{file}: cannot be read, or does not say whether {what} is as it was when the run began")
+        elif known[name] != now[name]:
+            raise RunError(f"{out}: {what} has changed since the run began; bring it back, or begin in another --out")
 
 
 def settings_of(out: Path) -> Config:

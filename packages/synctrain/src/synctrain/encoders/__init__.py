@@ -5,7 +5,7 @@ from synctrain.encoders.cnn import Cnn
 from synctrain.encoders.device import asked_for_cpu, best_device, has_accelerator
 from synctrain.encoders.dropout import has_dropout, set_dropout
 from synctrain.encoders.embed import embedder, opened
-from synctrain.encoders.find import MINILM, SCRATCH, find, load, scratch_of
+from synctrain.encoders.find import MINILM, SCRATCH, check, find, load, scratch_of
 from synctrain.encoders.rnn import Rnn
 from synctrain.encoders.scratch import Scratch
 from synctrain.encoders.similarity import mark, similarity_of
@@ -26,6 +26,7 @@ __all__ = [
     "Transformer",
     "asked_for_cpu",
     "best_device",
+    "check",
     "embedder",
     "find",
     "has_accelerator",

@@ -12,7 +12,7 @@ from synctrain.encoders.bow import Bow
 from synctrain.encoders.cnn import Cnn
 from synctrain.encoders.rnn import Rnn
 from synctrain.encoders.scratch import Scratch
-from synctrain.encoders.transformer import LENGTH, OWN, Form, ModelError, Pooling, Transformer
+from synctrain.encoders.transformer import LENGTH, OWN, Form, ModelError, Pooling, Transformer, refuse_pickles
 
 MINILM = "minilm"
 SCRATCH: dict[str, type[Scratch]] = {kind.NAME: kind for kind in (Bow, Cnn, Rnn)}
@@ -24,9 +24,12 @@ _WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 def find(name: str) -> str:
     """Return where the model of a name is: the folder for ``minilm``, the name itself for all others.
 
-    Raises ``ModelError`` where the package is not installed, or does not hold the weights that are known.
+    Raises ``ModelError`` where the package is not installed, or does not hold the weights that are known; and for what
+    can be no name on the hub, and is no folder.
     """
     if name != MINILM:
+        if not Path(name).is_dir() and (Path(name).exists() or _is_path(name)):
+            raise ModelError(f"{name}: there is no such folder")
         return name
     spec = importlib.util.find_spec(_PACKAGE)  # a top-level name: nothing is imported
     if spec is None or spec.origin is None:
@@ -40,6 +43,17 @@ def find(name: str) -> str:
     if got != _WEIGHTS:
         raise ModelError(f"{weights}: not the weights of all-MiniLM-L6-v2 (SHA-256 {got[:16]}...); refused")
     return str(folder)
+
+
+def _is_path(name: str) -> bool:
+    """Say whether a name can only be that of a folder: on the hub it is one word, or two with a slash between them."""
+    return name.startswith((".", "~")) or name.count("/") > 1 or "\\" in name or Path(name).is_absolute()
+
+
+def check(name: str) -> None:
+    """Refuse what is surely no encoder, without loading it. Raises ``ModelError``."""
+    if scratch_of(name) is None:
+        refuse_pickles(find(name))
 
 
 @cache

@@ -145,16 +145,16 @@ class Transformer(nn.Module):
             raise ModelError(f"{name}: {len(needed)} of the model's weights are not there, {needed[0]} among them")
         if form is None:
             form = "unixcoder" if MODE in tokenizer.get_vocab() else "plain"
-        positions = getattr(config, "max_position_embeddings", None)
-        if max_length and positions and max_length > positions:
-            raise ModelError(f"{name}: max_length = {max_length:,}: the model has positions for {positions:,} tokens")
+        room = room_of(model)
+        if max_length and room and max_length > room:
+            raise ModelError(f"{name}: max_length = {max_length:,}: the model has positions for {room:,} tokens")
         wanted = max_length or int(about.get("max_length", LENGTH))
         return cls(
             model.float(),
             tokenizer,
             pooling=pooling,
             form=form,
-            max_length=longest_of(config, wanted),
+            max_length=min(wanted, room or wanted),
             normalize=about.get("normalize", False) if normalize is None else normalize,
             flatten=bool(about.get("flatten", False) if flatten is None else flatten),
             data_flow=int(about.get("data_flow", DATA_FLOW) if data_flow is None else data_flow),
@@ -230,7 +230,7 @@ class Transformer(nn.Module):
         A layer whose tokens see so many neighbours only forgets that under a mask of ours, which nothing but a text
         longer than its window shows.
         """
-        longest = longest_of(self.model.config, self.max_length)
+        longest = min(self.max_length, room_of(self.model) or self.max_length)
         reach = reach_of(self.model.config)
         if reach is not None and reach < longest:
             return None
@@ -283,10 +283,17 @@ class Transformer(nn.Module):
         mark_as_sentence_transformer(folder, self)
 
 
-def longest_of(config: Any, wanted: int) -> int:
-    """Return how many tokens a text may have: those wanted, or as many as the model has positions for."""
-    positions = getattr(config, "max_position_embeddings", None)
-    return min(wanted, int(positions) - 2) if positions else wanted
+def room_of(model: nn.Module) -> int | None:
+    """Return how many tokens a model has positions for, None where nothing limits them.
+
+    RoBERTa's kin begin to count behind the position of padding, which its table of positions names; BERT's do not.
+    """
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if not positions:
+        return None
+    tables = [each for name, each in model.named_modules() if name.endswith("position_embeddings")]
+    padding = next((each.padding_idx for each in tables if isinstance(each, nn.Embedding)), None)
+    return int(positions) if padding is None else int(positions) - padding - 1
 
 
 def reach_of(config: Any) -> int | None:
