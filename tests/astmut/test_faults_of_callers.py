@@ -71,6 +71,47 @@ def test_a_faulty_rule_is_named(function: Callable[..., Any], fault: str, mode: 
     assert str(caught.value) == f"rule 'my-rule', line 3: {fault}"
 
 
+def test_a_rule_that_cuts_a_character_is_named() -> None:
+    text, places = '\nprint("a€")\n', [astmut.Span(9, 12)]
+
+    def rewrites(_node: cst.SimpleString, _source: astmut.Source) -> Iterator[Any]:
+        yield {places[-1]: "x"}
+
+    rule = astmut.Rule("my-rule", (), (cst.SimpleString,), rewrites)
+    assert [mutant.text for mutant in astmut.mutate(text, rules=[rule])] == ['\nprint("ax")\n']
+    for cut in (astmut.Span(10, 12), astmut.Span(8, 11)):
+        places.append(cut)
+        with pytest.raises(astmut.RuleError, match=r"rule 'my-rule', line 2: it cuts a character of the text"):
+            list(astmut.sites(text, rules=[rule]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "edit", "mutated"),
+    [
+        (cst.SimpleString, 'x = "a book"\n', (7, 8, "c"), 'x = "a cook"\n'),
+        (cst.SimpleString, 'x = "a book"\n', (8, 10, ""), 'x = "a bk"\n'),
+        (cst.SimpleString, 'x = "a book"\n', (8, 8, "r"), 'x = "a brook"\n'),
+        (cst.SimpleString, '1if"a"else 2\n', (3, 6, "b"), "1if b else 2\n"),
+        (cst.FormattedStringText, 'f"book{x}s"\n', (2, 3, "c"), 'f"cook{x}s"\n'),
+        (cst.Integer, "x = 1234if y else z\n", (5, 6, "9"), "x = 1934if y else z\n"),
+        (cst.Name, "lambda:book\n", (7, 8, "c"), "lambda:cook\n"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["each", "together"])
+def test_a_part_of_a_token_is_changed_to_the_letter(
+    kind: Any, text: str, edit: tuple[int, int, str], mutated: str, mode: Any
+) -> None:
+    """Where tokens are replaced, words are kept apart with a blank."""
+
+    def rewrites(node: cst.CSTNode, source: astmut.Source) -> Iterator[Any]:
+        (start, end), (first, last, new) = source.span(node), edit
+        if start <= first <= last <= end:
+            yield {astmut.Span(first, last): new}
+
+    (mutant,) = astmut.mutate(text, rules=[astmut.Rule("my-rule", (), (kind,), rewrites)], mode=mode)
+    assert mutant.text == mutated
+
+
 def test_edits_that_touch_are_disjoint() -> None:
     def rewrites(node: cst.Call, source: astmut.Source) -> Iterator[Any]:
         start, end = source.span(node.func)

@@ -146,7 +146,13 @@ def test_stubs_go_before_sources(tmp_path: Path) -> None:
                 roll = _dice.roll
                 fixed = _dice.fixed
                 count: int
+                from . import _base
+                class Coin(_base.Coin): ...
+                _coin: Coin
+                toss = _coin.toss
             """,
+            "shop/_base.py": "",
+            "shop/_base.pyi": "class Coin:\n    def toss(self, high: bool) -> bool: ...\n",
         },
     )
     found, _ = read(tmp_path)
@@ -156,6 +162,7 @@ def test_stubs_go_before_sources(tmp_path: Path) -> None:
         "shop.fixed(n) -> int",
         "shop.h(a, /, b=...)",
         "shop.roll(times=1) -> int",
+        "shop.toss(high) -> bool",  # of a class of the same name, as random's is of _random's
         "shop.total(x, /, *, out=...) -> float",
     ]
 
@@ -237,7 +244,8 @@ def test_modules_in_circles_come_to_an_end(tmp_path: Path) -> None:
         {
             "shop/__init__.py": "from .a import *\nfrom .b import ring as ring\nhere = there\nthere = here\n",
             "shop/a.py": "from .b import *\nfrom . import *\ndef f(): ...\nring: _C\n",
-            "shop/b.py": "from .a import *\nfrom .a import ring\ndef g(): ...\nclass D(D): ...\nx: D\ny = y.z\n",
+            "shop/b.py": "from .a import *\nfrom .a import ring\ndef g(): ...\nclass D(D): ...\nx: D\ny = y.z\n"
+            "class E(F): ...\nclass F(E): ...\nv: E\nw = v.u\n",
         },
     )
     assert set(read(tmp_path)[0]) >= {"shop.f", "shop.a.f", "shop.b.g"}

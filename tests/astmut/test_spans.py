@@ -13,7 +13,6 @@ import pytest
 from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper, ParentNodeProvider
 
 from astmut import spans
-from astmut.source import ParseError, Source
 from astmut.spans import WHITESPACE, Recording, record, record_plainly
 
 # Every form of syntax, each at least once, and with odd spacing where a span could go wrong by it.
@@ -416,20 +415,3 @@ def test_the_table_prints_the_standard_library_as_libcst_does() -> None:
         if found := differences(record(module, ascii_only=source.isascii()), plain):
             wrong.append((file, found))
     assert wrong == []
-
-
-def test_only_nodes_of_a_parse_go_without_validation() -> None:
-    Source("x = 1")
-    method = vars(cst.CSTNode)["__post_init__"]
-    with pytest.raises(cst.CSTValidationError):
-        cst.Name("")
-    for _ in range(3):
-        Source("y = f(x)")
-    # A class that changes with each parse is, after a thousand, as slow as can be for the rest of the process.
-    assert vars(cst.CSTNode)["__post_init__"] is method
-    with pytest.raises(cst.CSTValidationError):
-        cst.Arg(cst.Name("x"), star="?")  # type: ignore[arg-type]
-    with pytest.raises(ParseError):
-        Source("x = (")
-    with pytest.raises(cst.CSTValidationError):
-        cst.Integer("x")

@@ -33,6 +33,12 @@ _CONTEXTS: tuple[tuple[str, tuple[type[cst.CSTNode], ...]], ...] = (
     (FSTRING, (cst.FormattedString, cst.TemplatedString)),
 )
 
+# Nodes that are one token, and bytes that no character of utf-8 begins with.
+_TOKENS: frozenset[type[cst.CSTNode]] = frozenset({
+    cst.SimpleString, cst.FormattedStringText, cst.TemplatedStringText, cst.Integer, cst.Float, cst.Imaginary, cst.Name,
+})  # fmt: skip
+_IN_CHARACTER = frozenset(bytes((byte,)) for byte in range(0x80, 0xC0))
+
 _new = tuple.__new__  # a fifth of what a call of the named tuple costs
 _QUOTE = frozenset("'\"")
 _JOINING = WORD | {"{"}
@@ -58,6 +64,7 @@ class Change(NamedTuple):
     end: int
     new: Replacement
     site: int
+    token: Span | None  # that the rule was asked about, if its node is one
 
 
 @dataclass(slots=True)
@@ -203,6 +210,7 @@ def _find(source: Source, asked: _Asked, wanted: Wanted | None, *, keep: bool) -
 def _site_maker(source: Source) -> _SiteMaker:
     """Return the function that makes sites of a source's rewrites: one closure, since it is called for each site."""
     text, place, bytewise, size = source.text, source.place, source.text.bytewise, len(source.text)
+    data = text.data
 
     def made(rule: str, node: cst.CSTNode, whole: Span, choice: int, rewrite: Rewrite | Edits) -> Site:
         tags: tuple[str, ...] = ()
@@ -218,11 +226,16 @@ def _site_maker(source: Source) -> _SiteMaker:
                         [part if isinstance(part, str) else text.cut(*source.outer(part)) for part in new]
                     )
                 start, end = span
-                if bytewise[start - 1 : start] in _JOINING or bytewise[end : end + 1] in _JOINING:
-                    new = _apart(bytewise, start, end, new)  # noqa: PLW2901
+                before, behind = bytewise[start - 1 : start], bytewise[end : end + 1]
+                if before in _JOINING or behind in _JOINING:
+                    if span is not whole and type(node) in _TOKENS:
+                        before, behind = _outside(whole, span, before, behind)
+                    new = _apart(before, behind, new, inserted=start == end)  # noqa: PLW2901
                 edits.append(_new(Edit, (span, new)))
             single = len(edits) == 1 and 0 <= start <= end <= size  # as nearly all are: no need to put them in order
             first = start if single else _put_in_order(edits, size)
+            if data is not None and any(data[at : at + 1] in _IN_CHARACTER for span, _ in edits for at in span):
+                raise UnicodeError
         except (IndexError, KeyError, ValueError, AttributeError, TypeError) as error:
             fault = next(fault for kind, fault in _FAULTS.items() if isinstance(error, kind))
             raise _wrong(rule, source, whole[0], fault) from error
@@ -253,6 +266,7 @@ def _put_in_order(edits: list[Edit], size: int) -> int:
 _FAULTS: dict[type[Exception], str] = {
     IndexError: "there are no edits in what it gave",
     KeyError: "it names a node that is not in the source",
+    UnicodeError: "it cuts a character of the text",  # a ValueError, so before that
     ValueError: "its edits overlap, or are not in the text",
     AttributeError: "it gave no mapping from nodes or spans to texts",
     TypeError: "it gave no mapping from nodes or spans to texts",
@@ -271,15 +285,20 @@ def _together(rewrite: Rewrite | Edits) -> Edits:
     return rewrite
 
 
-def _apart(bytewise: str, start: int, end: int, new: str) -> str:
-    """Return ``new`` with a blank before or behind it where it would run into a word beside its place.
+def _outside(token: Span, place: Span, before: str, behind: str) -> tuple[str, str]:
+    """Return the characters before and behind a place without those of the token that it is a part of."""
+    if token.start <= place.start and place.end <= token.end:
+        return "" if token.start < place.start else before, "" if place.end < token.end else behind
+    return before, behind
+
+
+def _apart(before: str, behind: str, new: str, *, inserted: bool) -> str:
+    """Return ``new`` with a blank before or behind it where it would run into a word that ends or begins there.
 
     ``1if"a"else 2`` with 3 for the string must become ``1if 3 else 2``; two braces in a row would be an escape
     in an f-string.
     """
-    before, behind = bytewise[start - 1 : start], bytewise[end : end + 1]
     if not new:
-        inserted = start == end
         joins = before in WORD and (behind in WORD or behind in _QUOTE)
         return " " if (joins or before == "{" == behind) and not inserted else ""
     first, last = new[0], new[-1]
@@ -304,8 +323,9 @@ def compose(source: Source, wishes: Sequence[Wish]) -> tuple[tuple[Edit, ...], t
     root downwards does.
     """
     changes = (
-        Change(*source.place(key), new, number)
-        for number, (_, _, edits) in enumerate(wishes)
+        Change(*source.place(key), new, number, source.span(node) if type(node) in _TOKENS else None)
+        for number, (_, at, edits) in enumerate(wishes)
+        for node in (source.nodes[at],)
         for key, new in edits.items()
     )
     unique = {(c.start, c.end, c.new): c for c in changes}
@@ -334,7 +354,11 @@ def _compose(source: Source, ordered: Sequence[Change], everything: Sequence[Cha
                 part if isinstance(part, str) else _rendered(source, source.outer(part), everything, used)
                 for part in change.new
             )
-        yield Edit(Span(start, end), _apart(source.text.bytewise, start, end, new))
+        place = Span(start, end)
+        before, behind = source.text.bytewise[start - 1 : start], source.text.bytewise[end : end + 1]
+        if change.token is not None:
+            before, behind = _outside(change.token, place, before, behind)
+        yield Edit(place, _apart(before, behind, new, inserted=start == end))
 
 
 def _start(change: Change) -> int:

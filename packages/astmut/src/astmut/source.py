@@ -19,9 +19,9 @@ from functools import cached_property, reduce
 from typing import TypeVar
 
 import libcst as cst
-from libcst._nodes.base import CSTNode
 
 from astmut.model import Span, Text
+from astmut.nodes import parsed_quickly
 from astmut.spans import Recording, record
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ class Source(Program):
         value = self.text.value
         self.origin = len(BOM.encode()) if value.startswith(BOM) else 0  # where the program begins
         try:
-            with collector_off(), _ValidationOff():
+            with collector_off():
                 self.module, recording = _parse(self.text, self.origin)
                 self.nodes, self.starts, self.ends, self.parents, self.by_type, _ = recording
                 # By identity: the hash of a libcst node is a Python function, three times as slow.
@@ -291,7 +291,7 @@ def _parse(text: Text, origin: int) -> tuple[cst.Module, Recording]:
     """Return libcst's tree of a text and the record of its printing, checked against the text."""
 
     def parse() -> tuple[cst.Module, Recording]:
-        module = cst.parse_module(value)
+        module = parsed_quickly(value)
         return module, record(module, ascii_only=text.data is None, origin=origin)
 
     value = text.value.removeprefix(BOM)
@@ -393,39 +393,6 @@ class collector_off:  # noqa: N801 - used as a function; a class costs a snippet
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()
-
-
-class _ValidationOff:
-    """Keep libcst from validating each node as it is made: a seventh of the parse.
-
-    The validation is for people who build trees by hand. Here Python has parsed the text already, and what libcst
-    prints is compared with it. Other threads that make nodes meanwhile go without the validation too.
-    """
-
-    parses = 0
-    lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        """Count one more parse in progress."""
-        with self.lock:
-            if CSTNode.__post_init__ is not _validate_between_parses:
-                CSTNode.__post_init__ = _validate_between_parses  # type: ignore[assignment,method-assign]
-            _ValidationOff.parses += 1
-
-    def __exit__(self, *_: object) -> None:
-        """Count it off; behind the last, nodes are validated again."""
-        with self.lock:
-            _ValidationOff.parses -= 1
-
-
-def _validate_between_parses(node: CSTNode, off: type[_ValidationOff] = _ValidationOff) -> None:
-    """Validate a node that is made while no parse is in progress.
-
-    It takes the place of libcst's method once in a process. To exchange the two for each parse would not do: Python
-    3.13 never again caches a class that was changed a thousand times, and its attributes are slow from then on.
-    """
-    if not off.parses:
-        node._validate()  # noqa: SLF001 - all that the method does whose place this takes
 
 
 def _aligned(recording: Recording, actual: bytes, origin: int) -> Recording:

@@ -250,8 +250,11 @@ class Reader:
             found = self.resolve(module, annotation.id) if isinstance(annotation, ast.Name) else None
         return found if isinstance(found, Class) else None
 
-    def _method(self, of: Class, method: str, definition: tuple[str, str]) -> Found | None:
-        """Return a method of a class, or of the classes that it is derived from."""
+    def _method(
+        self, of: Class, method: str, definition: tuple[str, str], below: tuple[tuple[str, str], ...] = ()
+    ) -> Found | None:
+        """Return a method of a class, or of those that it is derived from; ``below`` are those derived from it."""
+        below = (*below, (of.module, of.name))
         info = of.names.get(method)
         if info is not None:
             functions = _functions(info)
@@ -259,7 +262,9 @@ class Reader:
         node = self.module(of.module).names[of.name].ast
         for base in node.bases if isinstance(node, ast.ClassDef) else ():
             found = self._class_of(of.module, base)
-            if found is not None and found.name != of.name and (inherited := self._method(found, method, definition)):
+            if found is None or (found.module, found.name) in below:
+                continue
+            if inherited := self._method(found, method, definition, below):
                 return inherited
         return None
 
