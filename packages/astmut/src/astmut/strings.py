@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from typing import NamedTuple
 
 import libcst as cst
 
@@ -15,25 +16,36 @@ from astmut.surroundings import in_literal_type, is_docstring
 _ONE_CHARACTER = re.compile(r"\\[\\'\"abfnrtv]")  # the escapes that need no look at what follows
 
 
-def string_length(node: cst.SimpleString | cst.ConcatenatedString, source: Source) -> int | None:
-    """Return the number of characters of a string's value.
+class Measured(NamedTuple):
+    """A string: how many characters its value has, and what a number in its place must heed."""
+
+    length: int
+    dotted: bool  # an attribute of it is taken: `5.join` is not Python
+    is_statement: bool  # it has no effect, nor has the number
+
+
+def measured(node: cst.SimpleString | cst.ConcatenatedString, source: Source) -> Measured | None:
+    """Return what rules need to know of a string.
 
     None for bytes, for a docstring, for what holds an f-string, for one part of strings written side by side, and
     for an argument of ``Literal[...]``.
     """
-    lengths: dict[int, int | None] = source.memo.setdefault("string lengths", {})  # type: ignore[assignment]
+    known: dict[int, Measured | None] = source.memo.setdefault("strings", {})  # type: ignore[assignment]
     try:
-        return lengths[id(node)]  # two rules ask for each
+        return known[id(node)]  # two rules ask for each
     except KeyError:
-        length = lengths[id(node)] = _length_of_whole(node, source)
-        return length
+        found = known[id(node)] = _measured(node, source)
+        return found
 
 
-def _length_of_whole(node: cst.SimpleString | cst.ConcatenatedString, source: Source) -> int | None:
+def _measured(node: cst.SimpleString | cst.ConcatenatedString, source: Source) -> Measured | None:
     above = type(source.parent(node))
     if above is cst.ConcatenatedString or (above is cst.Expr and is_docstring(node, source)):
         return None
-    return None if above is cst.Index and in_literal_type(node, source) else _length(node)
+    if above is cst.Index and in_literal_type(node, source):
+        return None
+    length = _length(node)
+    return None if length is None else Measured(length, above is cst.Attribute and not node.lpar, above is cst.Expr)
 
 
 def _length(node: cst.BaseExpression) -> int | None:
@@ -60,11 +72,7 @@ def _length(node: cst.BaseExpression) -> int | None:
     return total + len(bare) - (6 if bare[:3] in {'"""', "'''"} else 2)
 
 
-def in_place_of_string(node: cst.SimpleString | cst.ConcatenatedString, source: Source, number: str) -> Rewrite | Edits:
-    """Return the edits that put a number in the place of a string, as it can stand there: ``5.join`` is not Python.
-
-    A string that is a statement has no effect, nor has the number: that is tagged ``trivial``.
-    """
-    above = type(source.parent(node))
-    edits: Edits = {node: f"({number})" if above is cst.Attribute and not node.lpar else number}
-    return Rewrite(edits, ("trivial",)) if above is cst.Expr else edits
+def in_place_of_string(node: cst.CSTNode, found: Measured, number: str) -> Rewrite | Edits:
+    """Return the edits that put a number in the place of a string, tagged where that has no effect."""
+    edits: Edits = {node: f"({number})" if found.dotted else number}
+    return Rewrite(edits, ("trivial",)) if found.is_statement else edits

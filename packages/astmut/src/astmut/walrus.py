@@ -25,7 +25,9 @@ _OTHERS: dict[type[cst.CSTNode], str] = {cst.Attribute: "attr", cst.Arg: "keywor
 
 def binds(source: Source, span: Span) -> bool:
     """Say whether a ``:=`` begins in a span."""
-    walruses = source.by_type.get(cst.NamedExpr, ())
+    walruses = source.by_type.get(cst.NamedExpr)
+    if not walruses:
+        return False
     at = bisect_left(walruses, span.start, key=source.starts.__getitem__)  # they are in the order of the text
     return at < len(walruses) and source.starts[walruses[at]] < span.end
 

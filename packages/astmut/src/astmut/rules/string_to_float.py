@@ -4,7 +4,7 @@ import libcst as cst
 
 from astmut.rulebook import ANNOTATION, FSTRING, PATTERN, Rewrites, rule
 from astmut.source import Source
-from astmut.strings import in_place_of_string, string_length
+from astmut.strings import in_place_of_string, measured
 
 
 @rule("string-to-float", "sync", "disco", skip=(ANNOTATION, PATTERN, FSTRING))
@@ -21,6 +21,5 @@ def string_to_float(node: cst.SimpleString | cst.ConcatenatedString, source: Sou
     b"abc"                 =>
     "A docstring."         =>
     """
-    if (length := string_length(node, source)) is None:
-        return ()
-    return (in_place_of_string(node, source, f"{length}.0"),)
+    found = measured(node, source)
+    return () if found is None else (in_place_of_string(node, found, f"{found.length}.0"),)

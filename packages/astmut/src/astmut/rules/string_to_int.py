@@ -4,7 +4,7 @@ import libcst as cst
 
 from astmut.rulebook import ANNOTATION, FSTRING, PATTERN, Rewrites, rule
 from astmut.source import Source
-from astmut.strings import in_place_of_string, string_length
+from astmut.strings import in_place_of_string, measured
 
 
 @rule("string-to-int", "sync", "disco", skip=(ANNOTATION, PATTERN, FSTRING))
@@ -41,6 +41,5 @@ def string_to_int(node: cst.SimpleString | cst.ConcatenatedString, source: Sourc
         case "a": pass
     =>
     """
-    if (length := string_length(node, source)) is None:
-        return ()
-    return (in_place_of_string(node, source, str(length)),)
+    found = measured(node, source)
+    return () if found is None else (in_place_of_string(node, found, str(found.length)),)

@@ -46,7 +46,9 @@ def substitute_library_function(
     keyword.iskeyword(x)
     """
     called = node.func
-    return [
-        Rewrite({called.attr if last_only and type(called) is cst.Attribute else called: text}, (name,))
-        for name, text, last_only in substitutes(source, library, alternatives, index).of(called)
-    ]
+    found = substitutes(source, library, alternatives, index).of(called)
+    if not found:
+        return ()
+    whole = source.place(called)
+    last = source.place(called.attr) if type(called) is cst.Attribute else whole
+    return [Rewrite({last if last_only else whole: text}, (name,)) for name, text, last_only in found]

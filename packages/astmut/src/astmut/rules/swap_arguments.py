@@ -12,7 +12,8 @@ from astmut.source import Source
 from astmut.walrus import binds
 
 _IN_ANY_ORDER = frozenset({"max", "min"})
-_LAYOUT = str.maketrans("", "", " \t\f\r\n\\()'\"")
+_LAYOUT = frozenset(" \t\f\r\n\\()'\"")
+_WITHOUT_LAYOUT = str.maketrans("", "", "".join(_LAYOUT))
 
 
 def _alike(one: str, other: str) -> bool:
@@ -22,8 +23,12 @@ def _alike(one: str, other: str) -> bool:
     if one.isdecimal() and other.isdecimal():
         return False
     numbers = one[:1].isdecimal() and other[:1].isdecimal()
-    if not numbers and one.translate(_LAYOUT) != other.translate(_LAYOUT):
-        return False
+    if not numbers:
+        first, second = one[:1], other[:1]
+        if first != second and first not in _LAYOUT and second not in _LAYOUT:
+            return False
+        if one.translate(_WITHOUT_LAYOUT) != other.translate(_WITHOUT_LAYOUT):
+            return False
     try:
         with quiet():
             return ast.dump(ast.parse(f"({one}\n)")) == ast.dump(ast.parse(f"({other}\n)"))
@@ -58,11 +63,11 @@ def swap_arguments(node: cst.Call, source: Source) -> Rewrites:
     if len(node.args) < 2:  # noqa: PLR2004 - it takes two
         return ()
     positional = [arg.value for arg in node.args if arg.keyword is None and not arg.star]
-    codes = [source.code(value) for value in positional]
+    written = [(value, source.code(value), source.outer(value)) for value in positional]
     swaps: list[Edits] = [
-        {source.outer(a): (b,), source.outer(b): (a,)}
-        for (a, one), (b, other) in pairwise(zip(positional, codes, strict=True))
-        if not _alike(one, other) and not binds(source, source.outer(a)) and not binds(source, source.outer(b))
+        {place: (b,), other_place: (a,)}
+        for (a, one, place), (b, other, other_place) in pairwise(written)
+        if not _alike(one, other) and not binds(source, place) and not binds(source, other_place)
     ]
     called = node.func
     if swaps and type(called) is cst.Name and is_builtin(called, source, _IN_ANY_ORDER):
