@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import libcst as cst
 
-from astmut.model import Span
 from astmut.source import Source
 from astmut.surroundings import is_target, suite_span
 
@@ -41,11 +40,13 @@ class Scope:
 
     ``unfit`` names are no variables, or not reliably bound; ``withheld`` ones are variables that are never offered.
     Names ``caught`` by handlers are bound there and nowhere else, since a handler deletes its name at its end. In the
-    ``gaps`` of a name, bindings that began before do not hold.
+    ``gaps`` of a name, bindings that began before do not hold. ``body`` is where a function's or lambda's parameters
+    hold.
     """
 
     start: int
     parent: Scope | None
+    body: Stretch = (0, 0)
     is_class: bool = False
     bindings: list[Binding] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
@@ -199,10 +200,12 @@ class _Walk:
         while start >= self.scopes[-1][0]:
             self.scopes.pop()
         around = self.scopes[-1][1]
-        scope = self.into.by_node[id(node)] = Scope(start, around)
-        if type(node) is cst.Lambda:
+        is_lambda = type(node) is cst.Lambda
+        body = self.source.span(node.body) if is_lambda else suite_span(node.body, self.source)
+        scope = self.into.by_node[id(node)] = Scope(start, around, body)
+        if is_lambda:
             self.scopes.append((end, scope))
-            self.scopes.append((self.source.span(node.body).start, around))  # defaults are read where it is made
+            self.scopes.append((body.start, around))  # defaults are read where it is made
 
     def _enter(self, i: int, owner: cst.CSTNode) -> None:
         """Enter a block, and the scope of the function or class whose it is."""
@@ -267,18 +270,15 @@ def _type_parameter(walk: _Walk, node: cst.Name, above: Any) -> None:
         walk.into.type_parameters.add(node.value)
 
 
-def _body_span(owner: Any, source: Source) -> Span:
-    return source.span(owner.body) if type(owner) is cst.Lambda else suite_span(owner.body, source)
-
-
 def _parameter(walk: _Walk, node: cst.Name, above: Any) -> None:
     if above.name is not node:
         _read(walk, node, above)
         return
     source = walk.source
     owner: Any = source.parent(source.parent(above))  # type: ignore[arg-type]  # around it are all parameters
-    start, end = _body_span(owner, source)
-    walk.bind(node.value, start, max(end, start + 1), walk.into.by_node[id(owner)])
+    scope = walk.into.by_node[id(owner)]
+    start, end = scope.body
+    walk.bind(node.value, start, max(end, start + 1), scope)
 
 
 def _assigned(walk: _Walk, node: cst.Name, _above: Any) -> None:
