@@ -86,6 +86,23 @@ def test_a_rule_that_cuts_a_character_is_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("place", "fault"),
+    [
+        (astmut.Span(6, 7), "it cuts a character of the text"),
+        (astmut.Span(60, 70), "its edits overlap, or are not in the text"),
+        (cst.Name("x"), "it names a node that is not in the source"),
+    ],
+)
+def test_what_a_rule_wants_together_is_seen_to(place: Any, fault: str) -> None:
+    def rewrites(node: cst.SimpleString, _source: astmut.Source) -> Iterator[Any]:
+        yield astmut.Rewrite({node: '"y"'}, together={place: "y"})
+
+    rule = astmut.Rule("my-rule", (), (cst.SimpleString,), rewrites)
+    with pytest.raises(astmut.RuleError, match=f"rule 'my-rule', line 1: {fault}"):
+        list(astmut.mutate('x = "€ook"\n', rules=[rule], mode="together"))
+
+
+@pytest.mark.parametrize(
     ("kind", "text", "edit", "mutated"),
     [
         (cst.SimpleString, 'x = "a book"\n', (7, 8, "c"), 'x = "a cook"\n'),
@@ -93,6 +110,9 @@ def test_a_rule_that_cuts_a_character_is_named() -> None:
         (cst.SimpleString, 'x = "a book"\n', (8, 8, "r"), 'x = "a brook"\n'),
         (cst.SimpleString, '1if"a"else 2\n', (3, 6, "b"), "1if b else 2\n"),
         (cst.FormattedStringText, 'f"book{x}s"\n', (2, 3, "c"), 'f"cook{x}s"\n'),
+        (cst.FormattedString, 'f"book{x}s"\n', (2, 3, "c"), 'f"cook{x}s"\n'),
+        (cst.FormattedString, 'f"book{look}s"\n', (7, 8, "r"), 'f"book{rook}s"\n'),
+        (cst.ConcatenatedString, 'x = "o" "a book"\n', (11, 12, "c"), 'x = "o" "a cook"\n'),
         (cst.Integer, "x = 1234if y else z\n", (5, 6, "9"), "x = 1934if y else z\n"),
         (cst.Name, "lambda:book\n", (7, 8, "c"), "lambda:cook\n"),
     ],
@@ -110,6 +130,18 @@ def test_a_part_of_a_token_is_changed_to_the_letter(
 
     (mutant,) = astmut.mutate(text, rules=[astmut.Rule("my-rule", (), (kind,), rewrites)], mode=mode)
     assert mutant.text == mutated
+
+
+@pytest.mark.parametrize("text", ['x = "a"\n', 'x = "€"\n'])
+@pytest.mark.parametrize("mode", ["each", "together"])
+def test_half_a_character_is_refused(text: str, mode: Any) -> None:
+    def rewrites(node: cst.SimpleString, _source: astmut.Source) -> Iterator[Any]:
+        yield {node: '"\udc80"'}
+
+    stats = astmut.Stats()
+    rule = astmut.Rule("my-rule", (), (cst.SimpleString,), rewrites)
+    assert list(astmut.mutate(text, rules=[rule], mode=mode, stats=stats)) == []
+    assert stats.refused == {("my-rule", "invalid-syntax"): 1}
 
 
 def test_edits_that_touch_are_disjoint() -> None:

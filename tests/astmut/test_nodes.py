@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -148,6 +149,35 @@ def test_other_threads_have_their_nodes_validated_meanwhile(monkeypatch: pytest.
     monkeypatch.setattr(cst, "parse_module", parse)
     assert nodes.parsed_quickly("x = 1\n").code == "x = 1\n"
     assert outcome == ["validated"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_child_that_is_forked_during_a_parse_validates() -> None:
+    look = (
+        "import os, threading, libcst as cst\n"
+        "from astmut import nodes\n"
+        "nodes._prepare()\n"
+        "nodes._parsing.update(range(1000), (threading.get_ident(),))\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(len(nodes._parsing))\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(nodes._parsing))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
+    assert done.stdout == "0 1001\n"
+
+
+def test_a_class_whose_init_is_no_function_stays_as_it_is() -> None:
+    look = (
+        "import functools, libcst as cst\n"
+        "from astmut import nodes\n"
+        "cst.Name.__init__ = own = functools.partialmethod(cst.Name.__init__)\n"
+        "nodes._parsed = nodes.WORTH\n"
+        "assert nodes.parsed_quickly('x = y\\n').code == 'x = y\\n'\n"
+        "print(vars(cst.Name)['__init__'] is own, cst.Arg.__init__.__code__.co_filename)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
+    assert done.stdout == "True <astmut.nodes>\n"
 
 
 def test_what_parses_little_leaves_libcst_as_it_is() -> None:

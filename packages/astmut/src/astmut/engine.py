@@ -16,7 +16,7 @@ import libcst as cst
 
 from astmut.cell import INVALID, UNENCODABLE
 from astmut.check import Checker, quiet
-from astmut.model import WORD, Edit, Mutant, Site, Span
+from astmut.model import WORD, Edit, Mutant, Site, Span, Text
 from astmut.rulebook import ANNOTATION, FSTRING, PATTERN, Edits, Replacement, Rewrite, Rule, RuleError, RuleFunction
 from astmut.source import Source, collector_off
 from astmut.where import Wanted
@@ -37,6 +37,7 @@ _CONTEXTS: tuple[tuple[str, tuple[type[cst.CSTNode], ...]], ...] = (
 _TOKENS: frozenset[type[cst.CSTNode]] = frozenset({
     cst.SimpleString, cst.FormattedStringText, cst.TemplatedStringText, cst.Integer, cst.Float, cst.Imaginary, cst.Name,
 })  # fmt: skip
+_TEXTS = _TOKENS | {cst.FormattedString, cst.TemplatedString, cst.ConcatenatedString}
 _IN_CHARACTER = frozenset(bytes((byte,)) for byte in range(0x80, 0xC0))
 
 _new = tuple.__new__  # a fifth of what a call of the named tuple costs
@@ -64,7 +65,7 @@ class Change(NamedTuple):
     end: int
     new: Replacement
     site: int
-    token: Span | None  # that the rule was asked about, if its node is one
+    token: Span | None  # of which it is a part
 
 
 @dataclass(slots=True)
@@ -210,7 +211,7 @@ def _find(source: Source, asked: _Asked, wanted: Wanted | None, *, keep: bool) -
 def _site_maker(source: Source) -> _SiteMaker:
     """Return the function that makes sites of a source's rewrites: one closure, since it is called for each site."""
     text, place, bytewise, size = source.text, source.place, source.text.bytewise, len(source.text)
-    data = text.data
+    ascii_only = text.data is None
 
     def made(rule: str, node: cst.CSTNode, whole: Span, choice: int, rewrite: Rewrite | Edits) -> Site:
         tags: tuple[str, ...] = ()
@@ -221,6 +222,8 @@ def _site_maker(source: Source) -> _SiteMaker:
         try:
             for key, new in wanted.items():  # type: ignore[union-attr]
                 span = whole if key is node else key if type(key) is Span else place(key)
+                if span is key and not ascii_only:
+                    _see_place(text, span)
                 if type(new) is not str:
                     new = "".join(  # noqa: PLW2901
                         [part if isinstance(part, str) else text.cut(*source.outer(part)) for part in new]
@@ -228,14 +231,12 @@ def _site_maker(source: Source) -> _SiteMaker:
                 start, end = span
                 before, behind = bytewise[start - 1 : start], bytewise[end : end + 1]
                 if before in _JOINING or behind in _JOINING:
-                    if span is not whole and type(node) in _TOKENS:
-                        before, behind = _outside(whole, span, before, behind)
+                    if span is not whole and type(node) in _TEXTS:
+                        before, behind = _outside(_token(source, node, span), span, before, behind)
                     new = _apart(before, behind, new, inserted=start == end)  # noqa: PLW2901
                 edits.append(_new(Edit, (span, new)))
             single = len(edits) == 1 and 0 <= start <= end <= size  # as nearly all are: no need to put them in order
             first = start if single else _put_in_order(edits, size)
-            if data is not None and any(data[at : at + 1] in _IN_CHARACTER for span, _ in edits for at in span):
-                raise UnicodeError
         except (IndexError, KeyError, ValueError, AttributeError, TypeError) as error:
             fault = next(fault for kind, fault in _FAULTS.items() if isinstance(error, kind))
             raise _wrong(rule, source, whole[0], fault) from error
@@ -285,11 +286,31 @@ def _together(rewrite: Rewrite | Edits) -> Edits:
     return rewrite
 
 
-def _outside(token: Span, place: Span, before: str, behind: str) -> tuple[str, str]:
+def _see_place(text: Text, span: Span) -> None:
+    """Raise ``ValueError`` for a span that is not in a text, and ``UnicodeError`` for one that cuts a character."""
+    data = text.data
+    if not 0 <= span.start <= span.end <= len(text):
+        raise ValueError
+    if data is not None and any(data[at : at + 1] in _IN_CHARACTER for at in span):
+        raise UnicodeError
+
+
+def _token(source: Source, node: cst.CSTNode, place: Span) -> Span | None:
+    """Return the span of the token, in a node that is one or is a string of several, that a place is a part of."""
+    nodes, starts, ends = source.nodes, source.starts, source.ends
+    number = source.number(node)
+    while number < len(nodes) and starts[number] <= place.start:
+        if type(nodes[number]) in _TOKENS and place.end <= ends[number]:
+            return Span(starts[number], ends[number])
+        number += 1
+    return None
+
+
+def _outside(token: Span | None, place: Span, before: str, behind: str) -> tuple[str, str]:
     """Return the characters before and behind a place without those of the token that it is a part of."""
-    if token.start <= place.start and place.end <= token.end:
-        return "" if token.start < place.start else before, "" if place.end < token.end else behind
-    return before, behind
+    if token is None:
+        return before, behind
+    return "" if token.start < place.start else before, "" if place.end < token.end else behind
 
 
 def _apart(before: str, behind: str, new: str, *, inserted: bool) -> str:
@@ -322,17 +343,26 @@ def compose(source: Source, wishes: Sequence[Wish]) -> tuple[tuple[Edit, ...], t
     its replacement keeps: those are rendered with their own changes made. That is what rewriting a tree from the
     root downwards does.
     """
-    changes = (
-        Change(*source.place(key), new, number, source.span(node) if type(node) in _TOKENS else None)
-        for number, (_, at, edits) in enumerate(wishes)
-        for node in (source.nodes[at],)
-        for key, new in edits.items()
-    )
+    changes = (change for number, wish in enumerate(wishes) for change in _changes(source, number, wish))
     unique = {(c.start, c.end, c.new): c for c in changes}
     ordered = sorted(unique.values(), key=lambda c: (c.start, c.start != c.end, -c.end, c.site))
     used: set[int] = set()
     edits = tuple(_compose(source, ordered, ordered, used))
     return edits, tuple(wishes[number][0] for number in sorted(used))
+
+
+def _changes(source: Source, number: int, wish: Wish) -> Iterator[Change]:
+    """Yield what a rule wants at one site. Raises ``RuleError`` for what is not in the text, or cuts a character."""
+    site, at, edits = wish
+    node = source.nodes[at]
+    for key, new in edits.items():
+        try:
+            place = source.place(key)
+            _see_place(source.text, place)
+        except (KeyError, ValueError) as error:
+            fault = next(fault for kind, fault in _FAULTS.items() if isinstance(error, kind))
+            raise _wrong(site.rule, source, site.span.start, fault) from error
+        yield Change(*place, new, number, _token(source, node, place) if type(node) in _TEXTS else None)
 
 
 def _compose(source: Source, ordered: Sequence[Change], everything: Sequence[Change], used: set[int]) -> Iterator[Edit]:
@@ -356,8 +386,7 @@ def _compose(source: Source, ordered: Sequence[Change], everything: Sequence[Cha
             )
         place = Span(start, end)
         before, behind = source.text.bytewise[start - 1 : start], source.text.bytewise[end : end + 1]
-        if change.token is not None:
-            before, behind = _outside(change.token, place, before, behind)
+        before, behind = _outside(change.token, place, before, behind)
         yield Edit(place, _apart(before, behind, new, inserted=start == end))
 
 

@@ -100,10 +100,10 @@ class Text:
             return "".join(parts)
         pieces: list[bytes] = []
         for (first, last), text in edits:
-            pieces += (data[at:first], text.encode())
+            pieces += (data[at:first], text.encode(errors="surrogatepass"))  # half a character Python refuses later
             at = last
         pieces.append(data[at:end])
-        return b"".join(pieces).decode()
+        return b"".join(pieces).decode(errors="surrogatepass")
 
     def line_starts(self) -> list[int]:
         """Return the byte offset of each line's start; a line ends at LF, CR LF or CR."""

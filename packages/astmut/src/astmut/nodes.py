@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from _thread import get_ident
 from collections.abc import Callable
-from types import MemberDescriptorType
+from types import FunctionType, MemberDescriptorType
 from typing import Any
 
 import libcst as cst
@@ -23,6 +24,8 @@ WORTH = 40_000  # characters whose parse saves what it takes to prepare libcst's
 _Init = Callable[..., None]
 _parsing: set[int] = set()  # threads that have a text parsed
 _parsed = 0  # characters, in all of this process
+if hasattr(os, "register_at_fork"):  # other threads are not there in the child, where new ones may have their numbers
+    os.register_at_fork(after_in_child=_parsing.clear)
 
 
 def parsed_quickly(text: str) -> cst.Module:
@@ -33,8 +36,8 @@ def parsed_quickly(text: str) -> cst.Module:
         return cst.parse_module(text)
     _prepare()
     thread = get_ident()
-    _parsing.add(thread)
     try:
+        _parsing.add(thread)
         return cst.parse_module(text)
     finally:
         _parsing.discard(thread)
@@ -56,7 +59,7 @@ def _is_plain(kind: type[cst.CSTNode]) -> bool:
     """Say whether nodes of a class are made as those of libcst are: fields are slots, set from what is given."""
     init, fields = vars(kind).get("__init__"), dataclasses.fields(kind)
     return (
-        init is not None
+        isinstance(init, FunctionType)
         and init.__kwdefaults__ is None
         and init.__code__.co_varnames[: init.__code__.co_argcount] == ("self", *(field.name for field in fields))
         and all(isinstance(getattr(kind, field.name), MemberDescriptorType) for field in fields)

@@ -94,7 +94,7 @@ ROWS = ("soft", "dns", "coderetriever", "disco", "sync", "sync-fixed", "best")
 BATCH, EPOCHS, VALIDATIONS = 48, 5, 10
 ALL = "all"  # in place of a rule or group
 # Settings that an argument of a comparison decides.
-_DECIDED = {"encoder.name": "--encoder", "data.train": "--train", "data.test": "--test", "seed": "--seed"}
+_DECIDED = {("encoder", "name"): "--encoder", ("data", "train"): "--train", ("data", "test"): "--test"}
 # Parts of the settings, and which of each is equal for all rows of a comparison; empty is all.
 _EQUAL: Mapping[str, tuple[str, ...]] = {
     "data": (),
@@ -149,7 +149,6 @@ def plan(
             would train on other pairs than the first, or for other steps.
     """
     encoder = build.encoder_name(encoder, say)
-    _check_settings(settings)
     common = [
         f"encoder.name={_toml(encoder)}",
         f"data.train={_toml(list(train_on))}",
@@ -158,7 +157,7 @@ def plan(
         f"optim.batch={BATCH}",
         "optim.steps=0",
     ]
-    _check(rows, [*common, *settings], encoder, against)  # before anything is read, which may take long
+    _check(rows, common, settings, against)  # before anything is read, which may take long
     probes = _probes(distractors, mode, most)
     skipped = data.Skipped()
     sets = data.read_retrievals(test_on, skipped=skipped)
@@ -193,18 +192,15 @@ def _toml(value: str | list[str]) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _check_settings(settings: Sequence[str]) -> None:
-    """Refuse settings of all rows that an argument of ``plan`` has already decided."""
-    for setting in settings:
-        name = setting.partition("=")[0].strip()
-        if name in _DECIDED:
-            raise ConfigError(f"--set {name}: give it with {_DECIDED[name]}, for all of the comparison")
-
-
-def _check(rows: Sequence[str], common: Sequence[str], encoder: str, against: str) -> None:
+def _check(rows: Sequence[str], common: Sequence[str], settings: Sequence[str], against: str) -> None:
     """Refuse rows that are not there or have settings that cannot be, and a comparison with none of them."""
-    configs = _configs(rows, common)
+    configs = _configs(rows, [*common, *settings])
+    decided = load(None, (), common)
+    encoder = decided.encoder.name
     for config in configs.values():
+        for (part, setting), option in _DECIDED.items():
+            if getattr(getattr(config, part), setting) != getattr(getattr(decided, part), setting):
+                raise ConfigError(f"--set {part}.{setting}: give it with {option}, for all of the comparison")
         build.check(config)
     names = [*([] if encoder in encoders.SCRATCH else [ZERO_SHOT]), *configs]
     if against not in names:

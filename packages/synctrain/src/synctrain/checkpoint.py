@@ -183,9 +183,11 @@ def _digest(file: Path) -> str:
 
 
 def digest_of(model: nn.Module) -> str:
-    """Return a hash of a model's weights: names, types, shapes and values."""
+    """Return a hash of the weights that are trained: names, types, shapes and values."""
     found = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(model.named_parameters()):
+        if not tensor.requires_grad:
+            continue  # a pooler that is not there, say, which is drawn by chance
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
         found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()

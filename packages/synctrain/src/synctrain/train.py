@@ -134,9 +134,11 @@ def prepare(config: Config, out: Path, *, resume: bool, say: Say, progress: Prog
         tell(f"left out: {left_out}")
     with state.main_process_first():
         parts = build.build(config, sets, tell, progress)
-    begun_with = {"digest": parts.data, "weights": checkpoint.digest_of(parts.encoder)}
+    begun_with = {"digest": parts.data}
+    if not build.is_scratch(config):  # whose weights the seed gives, and not to the bit on every processor
+        begun_with["weights"] = checkpoint.digest_of(parts.encoder)
     if resume:
-        _same(out, begun_with, tell)
+        _same(out, begun_with, tell, needs_weights=config.optim.initial > 0)
     elif main:
         # Only now: a folder whose run could not begin, for a file that is not there, say, is no run.
         out.mkdir(parents=True, exist_ok=True)
@@ -178,23 +180,27 @@ def _may_begin(config: Config, out: Path, *, resume: bool) -> None:
     check_folder(out)
 
 
-def _same(out: Path, now: Mapping[str, str], tell: Say) -> None:
+def _same(out: Path, now: Mapping[str, str], tell: Say, *, needs_weights: bool) -> None:
     """See that a run goes on with the data and the model that it was begun with: measures before and after are of both.
 
-    The first weights matter to a run that has no checkpoint yet, and to one that keeps a share of them
-    (``optim.initial``).
+    To a run that has a checkpoint the first weights are of no more use, unless it keeps a share of them
+    (``optim.initial``): then it is only said that they have changed.
     """
+    needs_weights = needs_weights or checkpoint.latest(out / "checkpoints") is None
     file = out / DATA
     try:
         begun = json.loads(file.read_text("utf-8"))
         known = {name: begun[name] for name in now if name in begun}  # an earlier version noted less
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         known = {}
-    for name, what in _BEGUN_WITH.items():
-        if name not in known:
-            tell(f"{file}: cannot be read, or does not say whether {what} is as it was when the run began")
-        elif known[name] != now[name]:
-            raise RunError(f"{out}: {what} has changed since the run began; bring it back, or begin in another --out")
+    if unknown := [_BEGUN_WITH[name] for name in now if name not in known]:
+        tell(f"{file}: cannot be read, or does not say whether {' and '.join(unknown)} changed since the run began")
+    for name in known:
+        if known[name] != now[name]:
+            changed = f"{out}: {_BEGUN_WITH[name]} has changed since the run began"
+            if name == "digest" or needs_weights:
+                raise RunError(f"{changed}; bring it back, or begin in another --out")
+            tell(f"{changed}; it goes on with the weights of its checkpoint")
 
 
 def settings_of(out: Path) -> Config:

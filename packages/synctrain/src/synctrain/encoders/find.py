@@ -29,7 +29,8 @@ def find(name: str) -> str:
     """
     if name != MINILM:
         if not Path(name).is_dir() and (Path(name).exists() or _is_path(name)):
-            raise ModelError(f"{name}: there is no such folder")
+            hint = "; write it out without ~" if name.startswith("~") else ""
+            raise ModelError(f"{name}: there is no such folder{hint}")
         return name
     spec = importlib.util.find_spec(_PACKAGE)  # a top-level name: nothing is imported
     if spec is None or spec.origin is None:

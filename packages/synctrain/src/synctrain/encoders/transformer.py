@@ -291,8 +291,8 @@ def room_of(model: nn.Module) -> int | None:
     positions = getattr(model.config, "max_position_embeddings", None)
     if not positions:
         return None
-    tables = [each for name, each in model.named_modules() if name.endswith("position_embeddings")]
-    padding = next((each.padding_idx for each in tables if isinstance(each, nn.Embedding)), None)
+    tables = (each for name, each in model.named_modules() if name.endswith("position_embeddings"))
+    padding: int | None = next((each.padding_idx for each in tables if hasattr(each, "padding_idx")), None)
     return int(positions) if padding is None else int(positions) - padding - 1
 
 
