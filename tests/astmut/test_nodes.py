@@ -35,6 +35,11 @@ def prepared(monkeypatch: pytest.MonkeyPatch) -> None:
     Source("x")
 
 
+def printed(program: str) -> str:
+    """Return what a program prints in a process of its own, where libcst's classes are still its own."""
+    return subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+
+
 def test_all_classes_that_a_parse_makes_are_prepared() -> None:
     """Those of today's libcst: what another one has that is not alike stays as it is, and is slower."""
     slow = {
@@ -60,8 +65,7 @@ def test_classes_look_as_they_did() -> None:
         "changed = sum(k.__init__ is not init for k, init in zip(kinds, inits))\n"
         "json.dump([before, look(), changed], sys.stdout)\n"
     )
-    done = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
-    before, after, changed = json.loads(done.stdout)
+    before, after, changed = json.loads(printed(look))
     assert before == after
     assert changed > 150
 
@@ -163,8 +167,7 @@ def test_a_child_that_is_forked_during_a_parse_validates() -> None:
         "    os._exit(len(nodes._parsing))\n"
         "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len(nodes._parsing))\n"
     )
-    done = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
-    assert done.stdout == "0 1001\n"
+    assert printed(look) == "0 1001\n"
 
 
 def test_a_class_whose_init_is_no_function_stays_as_it_is() -> None:
@@ -176,8 +179,7 @@ def test_a_class_whose_init_is_no_function_stays_as_it_is() -> None:
         "assert nodes.parsed_quickly('x = y\\n').code == 'x = y\\n'\n"
         "print(vars(cst.Name)['__init__'] is own, cst.Arg.__init__.__code__.co_filename)\n"
     )
-    done = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
-    assert done.stdout == "True <astmut.nodes>\n"
+    assert printed(look) == "True <astmut.nodes>\n"
 
 
 def test_what_parses_little_leaves_libcst_as_it_is() -> None:
@@ -189,5 +191,4 @@ def test_what_parses_little_leaves_libcst_as_it_is() -> None:
         "list(astmut.mutate('x = 1 == 2\\n' * 4000, rules=['divide-by-zero', 'flip-comparators']))\n"
         "print(cst.Name.__init__.__code__.co_filename)\n"
     )
-    done = subprocess.run([sys.executable, "-c", look], check=True, capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["<string>", "<astmut.nodes>"]
+    assert printed(look).splitlines() == ["<string>", "<astmut.nodes>"]

@@ -238,8 +238,7 @@ def _site_maker(source: Source) -> _SiteMaker:
             single = len(edits) == 1 and 0 <= start <= end <= size  # as nearly all are: no need to put them in order
             first = start if single else _put_in_order(edits, size)
         except (IndexError, KeyError, ValueError, AttributeError, TypeError) as error:
-            fault = next(fault for kind, fault in _FAULTS.items() if isinstance(error, kind))
-            raise _wrong(rule, source, whole[0], fault) from error
+            raise _wrong(rule, source, whole[0], _fault(error)) from error
         if first > whole[0] and bytewise[whole[0]] in _BLANK:
             whole = Span(_begin(source, node, whole[0]), whole[1])
         return _new(Site, (rule, whole, tuple(edits), choice, tags, text))
@@ -272,6 +271,11 @@ _FAULTS: dict[type[Exception], str] = {
     AttributeError: "it gave no mapping from nodes or spans to texts",
     TypeError: "it gave no mapping from nodes or spans to texts",
 }
+
+
+def _fault(error: Exception) -> str:
+    """Return what a rule did wrong, by what its edits led to."""
+    return next(fault for kind, fault in _FAULTS.items() if isinstance(error, kind))
 
 
 def _wrong(rule: str, source: Source, start: int, fault: str) -> RuleError:
@@ -360,8 +364,7 @@ def _changes(source: Source, number: int, wish: Wish) -> Iterator[Change]:
             place = source.place(key)
             _see_place(source.text, place)
         except (KeyError, ValueError) as error:
-            fault = next(fault for kind, fault in _FAULTS.items() if isinstance(error, kind))
-            raise _wrong(site.rule, source, site.span.start, fault) from error
+            raise _wrong(site.rule, source, site.span.start, _fault(error)) from error
         yield Change(*place, new, number, _token(source, node, place) if type(node) in _TEXTS else None)
 
 

@@ -1,8 +1,8 @@
 """libcst's nodes, made faster and without validation while a thread has a text parsed.
 
 libcst's native parser calls the ``__init__`` of its class for every node. Dataclasses wrote it: frozen ones set each
-field by its name, through ``object.__setattr__``, and then validate, for people who build trees by hand. Of a parse
-the two are a quarter, and neither is needed: the slots of a class can be filled directly, Python has parsed the text
+field by its name, through ``object.__setattr__``, and then validate, for people who build trees by hand. Both are a
+good part of a parse, and neither is needed: the slots of a class can be filled directly, Python has parsed the text
 already, and what libcst prints is compared with it. For all others, and for other threads meanwhile, nodes are made
 as before, in the same steps.
 """
@@ -29,7 +29,7 @@ if hasattr(os, "register_at_fork"):  # other threads are not there in the child,
 
 
 def parsed_quickly(text: str) -> cst.Module:
-    """Return what ``libcst.parse_module`` does, in four fifths of the time once a process has parsed so much."""
+    """Return what ``libcst.parse_module`` does, in less time once a process has parsed ``WORTH`` characters."""
     global _parsed  # noqa: PLW0603 - a count; that threads may lose some does not matter
     _parsed += len(text)
     if _parsed < WORTH:

@@ -154,7 +154,7 @@ class Transformer(nn.Module):
             tokenizer,
             pooling=pooling,
             form=form,
-            max_length=min(wanted, room or wanted),
+            max_length=longest_of(model, wanted),
             normalize=about.get("normalize", False) if normalize is None else normalize,
             flatten=bool(about.get("flatten", False) if flatten is None else flatten),
             data_flow=int(about.get("data_flow", DATA_FLOW) if data_flow is None else data_flow),
@@ -230,7 +230,7 @@ class Transformer(nn.Module):
         A layer whose tokens see so many neighbours only forgets that under a mask of ours, which nothing but a text
         longer than its window shows.
         """
-        longest = min(self.max_length, room_of(self.model) or self.max_length)
+        longest = longest_of(self.model, self.max_length)
         reach = reach_of(self.model.config)
         if reach is not None and reach < longest:
             return None
@@ -294,6 +294,11 @@ def room_of(model: nn.Module) -> int | None:
     tables = (each for name, each in model.named_modules() if name.endswith("position_embeddings"))
     padding: int | None = next((each.padding_idx for each in tables if hasattr(each, "padding_idx")), None)
     return int(positions) if padding is None else int(positions) - padding - 1
+
+
+def longest_of(model: nn.Module, wanted: int) -> int:
+    """Return how many tokens a text may have: those wanted, or as many as the model has positions for."""
+    return min(wanted, room_of(model) or wanted)
 
 
 def reach_of(config: Any) -> int | None:
