@@ -208,12 +208,15 @@ def _find(source: Source, asked: _Asked, wanted: Wanted | None, *, keep: bool) -
     return Found(sites, numbers, together)
 
 
-def _site_maker(source: Source) -> _SiteMaker:
+def _site_maker(source: Source) -> _SiteMaker:  # noqa: C901 - the closure's branches count as its own
     """Return the function that makes sites of a source's rewrites: one closure, since it is called for each site."""
-    text, place, bytewise, size = source.text, source.place, source.text.bytewise, len(source.text)
+    text, place, size = source.text, source.place, len(source.text)
     ascii_only = text.data is None
+    around = f" {text.bytewise} "  # around[i] stands before offset i, around[i + 1] at it
 
-    def made(rule: str, node: cst.CSTNode, whole: Span, choice: int, rewrite: Rewrite | Edits) -> Site:
+    def made(  # noqa: C901 - runs for each site: a call for a branch would cost more than the branch
+        rule: str, node: cst.CSTNode, whole: Span, choice: int, rewrite: Rewrite | Edits
+    ) -> Site:
         tags: tuple[str, ...] = ()
         wanted = rewrite
         if type(rewrite) is Rewrite:
@@ -221,25 +224,31 @@ def _site_maker(source: Source) -> _SiteMaker:
         edits = []
         try:
             for key, new in wanted.items():  # type: ignore[union-attr]
-                span = whole if key is node else key if type(key) is Span else place(key)
-                if span is key and not ascii_only:
-                    _see_place(text, span)
+                if key is node:
+                    span = whole
+                elif type(key) is Span:
+                    span = key
+                    if not 0 <= span[0] <= span[1] <= size:
+                        raise ValueError  # noqa: TRY301 - as all else that a rule may do wrong
+                    if not ascii_only:
+                        _see_place(text, span)
+                else:
+                    span = place(key)
+                start, end = span
                 if type(new) is not str:
                     new = "".join(  # noqa: PLW2901
                         [part if isinstance(part, str) else text.cut(*source.outer(part)) for part in new]
                     )
-                start, end = span
-                before, behind = bytewise[start - 1 : start], bytewise[end : end + 1]
-                if before in _JOINING or behind in _JOINING:
+                before, behind = around[start], around[end + 1]
+                if before in _JOINING or (new and behind in _JOINING):
                     if span is not whole and type(node) in _TEXTS:
                         before, behind = _outside(_token(source, node, span), span, before, behind)
                     new = _apart(before, behind, new, inserted=start == end)  # noqa: PLW2901
                 edits.append(_new(Edit, (span, new)))
-            single = len(edits) == 1 and 0 <= start <= end <= size  # as nearly all are: no need to put them in order
-            first = start if single else _put_in_order(edits, size)
+            first = start if len(edits) == 1 else _put_in_order(edits)
         except (IndexError, KeyError, ValueError, AttributeError, TypeError) as error:
             raise _wrong(rule, source, whole[0], _fault(error)) from error
-        if first > whole[0] and bytewise[whole[0]] in _BLANK:
+        if first > whole[0] and around[whole[0] + 1] in _BLANK:
             whole = Span(_begin(source, node, whole[0]), whole[1])
         return _new(Site, (rule, whole, tuple(edits), choice, tags, text))
 
@@ -252,12 +261,12 @@ def _begin(source: Source, node: cst.CSTNode, start: int) -> int:
     return blanks.end() if blanks else start
 
 
-def _put_in_order(edits: list[Edit], size: int) -> int:
-    """Sort edits and return where they begin. Raises ``ValueError`` if they overlap or leave a text of this size."""
+def _put_in_order(edits: list[Edit]) -> int:
+    """Sort edits and return where they begin. Raises ``ValueError`` if they overlap."""
     edits.sort()
     first = at = edits[0][0][0]
     for (start, end), _ in edits:
-        if not 0 <= at <= start <= end <= size:
+        if start < at:
             raise ValueError
         at = end
     return first

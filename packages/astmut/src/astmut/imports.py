@@ -64,6 +64,7 @@ class Imports:
         self._meanings: dict[tuple[str, tuple[Scope, ...]], str | None] = {}
         self._visible: dict[tuple[Scope, ...], tuple[Bound, ...]] = {}
         self._sights: dict[tuple[Bound, ...], tuple[Bound, ...]] = {}
+        self._scopes: dict[int, tuple[Scope, ...]] = {}
         for at in source.of_types(_IMPORTS):
             self._add(source.nodes[at])
         tracked = self.names.union(others)
@@ -115,21 +116,24 @@ class Imports:
         source = self.source
         nodes, parents = source.nodes, source.parents
         fields = _BINDING_FIELD
-        ascii_only = source.text.data is None
-        for at in source.of_types((cst.Name,)):
+        names = source.by_type.get(cst.Name, ())
+        if source.text.data is None:  # one comprehension, since names are a quarter of all nodes
+            names = [at for at in names if nodes[at].value in tracked]  # type: ignore[attr-defined]
+        for at in names:
             node: Any = nodes[at]
-            name: str = node.value if ascii_only else normal(node.value)
-            if name in tracked:
-                above: Any = nodes[parents[at]]
-                kind = type(above)
-                if kind in fields:
-                    if getattr(above, fields[kind]) is not node:
-                        continue
-                elif kind not in _HOLDS_TARGETS or not is_target(node, source):
+            name = normal(node.value)
+            if name not in tracked:
+                continue
+            above: Any = nodes[parents[at]]
+            kind = type(above)
+            if kind in fields:
+                if getattr(above, fields[kind]) is not node:
                     continue
-                if kind is cst.AsName and type(source.parent(above)) is cst.ImportAlias:
-                    continue
-                yield name, self._scope_of_binding(node, above)
+            elif kind not in _HOLDS_TARGETS or not is_target(node, source):
+                continue
+            if kind is cst.AsName and type(source.parent(above)) is cst.ImportAlias:
+                continue
+            yield name, self._scope_of_binding(node, above)
 
     def _scope_of_binding(self, node: cst.CSTNode, above: Any) -> Scope | None:
         if type(above) is cst.NameItem:
@@ -152,17 +156,28 @@ class Imports:
     def scopes(self, node: cst.CSTNode) -> tuple[Scope, ...]:
         """Return the scopes whose names can be seen at a node, from the innermost to the module's."""
         source = self.source
+        nodes, parents = source.nodes, source.parents
         found: list[Scope] = []
-        below = node
-        for above in source.ancestors(node):
+        below, at = node, parents[source.number(node)]
+        while at >= 0:
+            above: Any = nodes[at]
             kind = type(above)
+            if kind is cst.IndentedBlock and not found:
+                return self._scopes_in(at)
             if kind in _SCOPES:
-                inside = kind in _COMPREHENSIONS or above.body is below  # type: ignore[attr-defined]
+                inside = kind in _COMPREHENSIONS or above.body is below
                 if inside and not (kind is cst.ClassDef and found):
                     found.append(id(above))
-            below = above
+            below, at = above, parents[at]
         found.append(id(source.module))
         return tuple(found)
+
+    def _scopes_in(self, block: int) -> tuple[Scope, ...]:
+        """Return the scopes seen from the statements of a block, which most nodes stand in directly."""
+        scopes = self._scopes.get(block)
+        if scopes is None:
+            scopes = self._scopes[block] = self.scopes(self.source.nodes[block])
+        return scopes
 
     def binds(self, name: str, scopes: Iterable[Scope]) -> bool:
         """Say whether a name is bound in some scopes, by whatever."""

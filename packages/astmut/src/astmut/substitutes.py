@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -44,22 +44,19 @@ class Substitute(NamedTuple):
     last_only: bool
 
 
-Written: TypeAlias = tuple[str, Mapping[int, str]]  # what stands before a function's name, and names by row
+Written: TypeAlias = tuple[str, Mapping[int, str]]  # what stands before functions' names, and these by row
 
 
 class Reachable(NamedTuple):
-    """The functions that can be called at a place.
+    """The functions that can be called at a place: ways to write them, the best first, and the rows of all."""
 
-    ``written`` says of each row of the index what stands before its name there, and which names are meant.
-    """
-
-    written: Mapping[int, Written]
+    ways: Sequence[Written]
     rows: Places
 
     def text(self, row: int) -> str:
         """Return how the function of a row is written."""
-        before, names = self.written[row]
-        return f"{before}.{names[row]}" if before else names[row]
+        before, name = next((before, names[row]) for before, names in self.ways if row in names)
+        return f"{before}.{name}" if before else name
 
 
 class Substitutes:
@@ -145,12 +142,12 @@ class Substitutes:
         key = (prefix, id(visible))
         reachable = self._reachable.get(key)
         if reachable is None:
-            written = self._dotted(prefix, full.rpartition(".")[0], visible) if prefix else self._bare(visible)
-            reachable = self._reachable[key] = Reachable(written, self.index.ranking.places(written))
+            reachable = self._dotted(prefix, full.rpartition(".")[0], visible) if prefix else self._bare(visible)
+            self._reachable[key] = reachable
         found = []
         rows, definitions = self.index.rows, set()
         for other in self.index.ranking.nearest_of(reachable.rows, row):
-            name, _, definition, *_ = rows[other]
+            name, _, definition, _, _, _ = rows[other]
             if definition in definitions:
                 continue  # numpy.abs, where numpy.absolute is chosen already
             definitions.add(definition)
@@ -162,18 +159,16 @@ class Substitutes:
                 break
         return tuple(found)
 
-    def _dotted(self, prefix: str, module: str, visible: tuple[Bound, ...]) -> dict[int, Written]:
+    def _dotted(self, prefix: str, module: str, visible: tuple[Bound, ...]) -> Reachable:
         """Return what can be written with a dot: members of the callee's own module, and of those imported."""
-        found: dict[int, Written] = {}
-        modules = [(prefix, module), *(pair for bound in visible for pair in bound.modules)]
-        for written, full in reversed(modules):  # the first way to write a function stays
-            if full in self.index.places:
-                continue  # after `from .spawn import spawn` in its package, the name is the function's
-            names = self.index.members.get(full, {})
-            found.update(dict.fromkeys(names, (written, names)))
-        return found
+        index = self.index
+        pairs = [(prefix, module), *(pair for bound in visible for pair in bound.modules)]
+        # After `from .spawn import spawn` in its package, a module's name is the function's.
+        modules = [pair for pair in pairs if pair[1] in index.members and pair[1] not in index.places]
+        ways = [(written, index.members[full]) for written, full in modules]
+        return Reachable(ways, index.ranking.joined([index.member_rows[full] for _, full in modules]))
 
-    def _bare(self, visible: tuple[Bound, ...]) -> dict[int, Written]:
+    def _bare(self, visible: tuple[Bound, ...]) -> Reachable:
         """Return what can be written without a dot: functions imported by name, or by a star."""
         places = self.index.places
         texts = {places[bound.meaning]: bound.name for bound in visible if bound.meaning in places}
@@ -184,7 +179,7 @@ class Substitutes:
                 if name not in hidden:
                     texts.setdefault(row, name)
             hidden.update(self.index.members[star].values())
-        return dict.fromkeys(texts, ("", texts))
+        return Reachable([("", texts)], self.index.ranking.places(texts))
 
 
 def substitutes(source: Source, reach: str, k: int, index: str | None) -> Substitutes:

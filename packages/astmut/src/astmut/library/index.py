@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np  # keeps --help fast
     from numpy.typing import NDArray  # keeps --help fast
 
-    from astmut.library.ranking import Ranking  # keeps --help fast
+    from astmut.library.ranking import Places, Ranking  # keeps --help fast
 
 COMMITTED = Path(__file__).with_name("signatures.jsonl.gz")
 MANIFEST = COMMITTED.with_name("manifest.json")
@@ -110,6 +110,11 @@ class Index:
             module, _, last = name.rpartition(".")
             found.setdefault(module, {})[at] = last
         return found
+
+    @cached_property
+    def member_rows(self) -> dict[str, Places]:
+        """The rows of each module's functions, as the ranking takes them."""
+        return {module: self.ranking.places(names) for module, names in self.members.items()}
 
     @cached_property
     def ranking(self) -> Ranking:

@@ -7,7 +7,7 @@ different ones only. The rest is picking numbers from tables, some hundred funct
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -26,6 +26,7 @@ T = TypeVar("T", bound=Hashable)
 CHUNK = 256  # functions whose scores are held at a time; with 10,000 others that is 20 MB an array
 KEPT = 512  # orders that are remembered, and ranks, of 40 KB each with 10,000 functions
 HEAP = 32
+FEW = 32  # so many of the nearest are named at a time
 OUT = -1.0  # below every score: the function itself, and what is the same function
 
 
@@ -102,18 +103,22 @@ class Ranking:
         """Return rows as ``nearest_of`` takes them."""
         return np.fromiter(rows, dtype=np.int32)
 
-    def nearest_of(self, some: Places, row: int) -> list[int]:
-        """Return some rows, the nearest to one first, without those of the same function."""
-        ranks = self._ranks.get(row)
+    def joined(self, parts: Sequence[Places]) -> Places:
+        """Return the rows of several parts as one."""
+        return np.concatenate(parts) if parts else self.places(())
+
+    def nearest_of(self, some: Places, row: int) -> Iterator[int]:
+        """Yield some rows, the nearest to one first, without those of the same function; what is given twice, twice."""
+        order, ranks = self.order(row), self._ranks.get(row)
         if ranks is None:
-            order = self.order(row)
             ranks = np.full(self.size, self.size, dtype=np.int32)
             ranks[order] = np.arange(len(order), dtype=np.int32)
             self._ranks[row] = ranks
         mine = ranks[some]
-        sequence = mine.argsort()
-        nearest: list[int] = some[sequence[: np.count_nonzero(mine < self.size)]].tolist()
-        return nearest
+        mine.sort()
+        end = int(mine.searchsorted(len(order)))
+        for first in range(0, end, FEW):
+            yield from order[mine[first : min(first + FEW, end)]].tolist()
 
     def table(self, k: int) -> tuple[Rows, Scores]:
         """Return for every row the ``k`` nearest, best first, and their scores; of equals the lower row first.

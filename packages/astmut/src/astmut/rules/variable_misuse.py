@@ -6,7 +6,7 @@ from itertools import combinations
 import libcst as cst
 
 from astmut.rulebook import Edits, Rewrite, Rewrites, rule
-from astmut.scope import Scope
+from astmut.scope import Scope, Use
 from astmut.source import Source
 from astmut.variables import variables
 
@@ -73,24 +73,23 @@ def variable_misuse(node: cst.Name | cst.FunctionDef | cst.Module, source: Sourc
 
 def _exchange(scope: Scope) -> Edits | None:
     """Return the edits that exchange the uses of two variables of a scope, where either is bound."""
-    count: dict[str, int] = {}
-    for _, _, name in scope.uses:
-        if name in scope.names:
-            count[name] = count.get(name, 0) + 1
-    most = sorted(count, key=count.__getitem__, reverse=True)[:PAIRS_FROM]
-    if not most[1:]:
-        return None
-    uses = [use for use in scope.uses if use[2] in most]
-    bound = {name: scope.stretches(name) for name in most}
+    uses: dict[str, list[Use]] = {}
+    for use in scope.uses:
+        if use[2] in scope.names:
+            uses.setdefault(use[2], []).append(use)
+    most = sorted(uses, key=lambda name: len(uses[name]), reverse=True)[:PAIRS_FROM]
     for a, b in combinations(most, 2):
-        edits: dict[cst.CSTNode, str] = {}
-        for node, at, name in uses:
-            if name in (a, b):
-                other = b if name == a else a
-                for start, end in bound[other]:
-                    if start <= at < end and not scope.hides(other, start, at):
-                        edits[node] = other
-                        break
-        if {a, b} == set(edits.values()):
-            return edits
+        first = _bound_uses(scope, uses[a], b)
+        if first and (second := _bound_uses(scope, uses[b], a)):
+            return dict.fromkeys(first, b) | dict.fromkeys(second, a)
     return None
+
+
+def _bound_uses(scope: Scope, uses: list[Use], other: str) -> list[cst.Name]:
+    """Return those uses of one variable at which another one is bound."""
+    stretches = scope.stretches(other)
+    return [
+        node
+        for node, at, _ in uses
+        if any(start <= at < end and not scope.hides(other, start, at) for start, end in stretches)
+    ]
