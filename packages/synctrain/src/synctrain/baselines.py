@@ -27,6 +27,7 @@ from synctrain.evaluate.significance import Difference, compare
 from synctrain.files import check_folder
 from synctrain.negatives.mutants import Mode
 from synctrain.types import Embed, Progress, RetrievalSet, Say, Similarity, nothing
+from synctrain.unread import remarks
 
 MEASURES = "measures.json"
 BM25, ZERO_SHOT = "BM25", "zero-shot"
@@ -173,6 +174,8 @@ def plan(
     steps = _steps(base, len(read.train), settings, say)
     common += [f"evaluation.every={max(1, steps // VALIDATIONS)}", *settings, f"optim.steps={steps}"]
     configs = _configs(rows, common)
+    for remark in remarks(settings, list(configs.values())):
+        say(remark)
     _check_equal(configs)
     for name, config in configs.items():
         if build.never_hard(config, steps):

@@ -88,7 +88,9 @@ def fit(
         if show:
             click.echo(json.dumps(configs.plain(chosen), indent=2))
             return
-        outcome = train.train(chosen, out, resume=resume, quiet=quiet, say=_say, progress=_progress(quiet=quiet))
+        outcome = train.train(
+            chosen, out, resume=resume, quiet=quiet, given=settings, say=_say, progress=_progress(quiet=quiet)
+        )
         if outcome.table is not None:
             report.show(outcome.table)
         if outcome.verdict:

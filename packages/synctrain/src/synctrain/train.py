@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from synctrain.files import check_folder
 from synctrain.loop import Ended, fit, rows_of, steps_of
 from synctrain.parts import Parts
 from synctrain.types import Progress, Say, nothing
+from synctrain.unread import remarks
 
 SETTINGS, DATA, BEFORE, REPORT, MODEL = "config.json", "data.json", "before.json", "report.json", "model"
 NOISE = 0.001  # a measure that falls by less has not fallen
@@ -47,7 +48,14 @@ class Outcome:
 
 
 def train(
-    config: Config, out: Path, *, resume: bool = False, quiet: bool = False, say: Say, progress: Progress | None = None
+    config: Config,
+    out: Path,
+    *,
+    resume: bool = False,
+    quiet: bool = False,
+    given: Iterable[str] = (),
+    say: Say,
+    progress: Progress | None = None,
 ) -> Outcome:
     """Run what ``config`` says in the folder ``out``; see the module's commands for what lies there afterwards.
 
@@ -56,6 +64,7 @@ def train(
         out: a folder without a run in it, or with the run to resume.
         resume: go on from the last checkpoint, or from the start where there is none yet.
         quiet: no progress on the terminal.
+        given: the ``a.b=c`` settings that the user asked for; those that decide nothing are told.
         say: what is told to the user.
         progress: called with (done, all) while mutants are made.
 
@@ -65,6 +74,9 @@ def train(
     """
     state, sets, parts = prepare(config, out, resume=resume, say=say, progress=progress)
     main = state.is_main_process
+    if main:
+        for remark in remarks(given, [config]):
+            say(remark)
     measured = ([sets.held_out] if sets.held_out else []) + sets.tests
     similarity = parts.objective.similarity
     steps = steps_of(config, rows_of(parts.material, config), state.num_processes)

@@ -1,0 +1,61 @@
+"""Which settings a run does not look at, since another setting leaves nothing for them to decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import get_type_hints
+
+from synctrain import build
+from synctrain.config import Config, Curriculum, Negatives, Objective
+
+# What each kind looks at. Of the objective all kinds have a similarity, and of what is mastered its margin.
+_CURRICULA = {
+    "mastering": {"warmup", "window", "power", "delta", "epsilon", "bias", "legacy"},
+    "fixed": {"warmup", "soft"},
+    "decay": {"half_life"},
+}
+_OBJECTIVES = {
+    "triplet": {"margin"},
+    "contrast": {"temperature", "scope", "symmetric", "hard", "hard_temperature", "mask_same"},
+    "hardest": {"margin", "chosen_by"},
+    "retriever": {"margin", "temperature", "mask_same", "bimodal", "unimodal", "form"},
+    "pairwise": set(),
+}
+_ALWAYS = {"kind", "similarity", "accuracy_margin"}
+_OF_SOFT = {"soft", "per_row", "source"}  # of the negatives; the others are about mutants
+_OWN_NEGATIVES = {"hardest", "retriever"}  # kinds that look at no drawn negatives
+
+
+def unread(config: Config) -> dict[str, str]:
+    """Return the settings of objective, curriculum and negatives that decide nothing, each with what makes it so."""
+    found = {}
+    objective, curriculum, negatives = config.objective, config.curriculum, config.negatives
+    for name in get_type_hints(Objective).keys() - _OBJECTIVES[objective.kind] - _ALWAYS:
+        found[f"objective.{name}"] = f"objective.kind = {objective.kind}"
+    for name in get_type_hints(Curriculum).keys() - _CURRICULA[curriculum.kind] - _ALWAYS:
+        found[f"curriculum.{name}"] = f"curriculum.kind = {curriculum.kind}"
+    if negatives.sampling != "softmax":
+        found["negatives.beta"] = f"negatives.sampling = {negatives.sampling}"
+    if negatives.mode != "each":
+        found["negatives.most"] = f"negatives.mode = {negatives.mode}"
+    if build.draws_mutants(config):
+        return found
+    if objective.kind in _OWN_NEGATIVES:
+        why, read = f"objective.kind = {objective.kind}", set()
+    elif negatives.rules or negatives.groups:
+        why, read = "curriculum.soft = 1", {"curriculum.kind", "curriculum.soft"}
+    else:
+        why, read = "no rules and groups", {"negatives.rules", "negatives.groups"}
+    names = {f"negatives.{name}" for name in get_type_hints(Negatives).keys() - _OF_SOFT}
+    names |= {f"curriculum.{name}" for name in get_type_hints(Curriculum)}
+    return found | dict.fromkeys(names - read, why)
+
+
+def remarks(settings: Iterable[str], configs: Sequence[Config]) -> Iterator[str]:
+    """Yield what to say of those ``a.b=c`` settings that decide nothing in any of the runs that they were given for."""
+    for setting in settings:
+        name = setting.partition("=")[0].strip()
+        reasons = [unread(config).get(name) for config in configs]
+        if all(reasons):
+            why = ", ".join(str(reason) for reason in dict.fromkeys(reasons))
+            yield f"--set {name}: changes nothing, with {why}"
