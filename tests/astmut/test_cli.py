@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import astmut
-from astmut import RULES, cli
+from astmut import RULES, cli, terminal
 from astmut.engine import MODES
 from astmut.files import replace
 
@@ -326,6 +326,38 @@ def test_markdown_is_the_same_every_time() -> None:
 # --- files, good and bad ---
 
 
+def test_a_stream_too_large_for_the_memory_costs_only_itself(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless() -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(terminal, "stdin", endless)
+    (here / "a.py").write_text("x = True\n", "utf-8")
+    done = call("sites", "-", "a.py", "--rule", "flip-booleans")
+    assert (done.exit_code, done.stderr) == (2, "<stdin>: out of memory\n")
+    assert done.stdout.startswith("a.py:1:5")
+
+
+def test_a_patch_of_a_file_elsewhere_is_one_for_the_root(here: Path) -> None:
+    program = shutil.which("patch")
+    if program is None:
+        pytest.skip("needs patch")
+    (here / "sub").mkdir()
+    file = here / "a.py"
+    file.write_text("x = True\n", "utf-8")
+    wanted = ("--rule", "flip-booleans")
+    outer = run("mutate", "../a.py", *wanted, cwd=here / "sub").stdout
+    whole = run("mutate", file, *wanted, cwd=here / "sub").stdout
+    inner = run("mutate", file, *wanted, cwd=here).stdout
+    head = [line.rstrip() for line in outer.decode().splitlines()[1:3]]
+    assert head == [f"--- a{file}", f"+++ b{file}"]
+    assert outer.splitlines()[1:] == whole.splitlines()[1:]
+    assert inner.decode().splitlines()[1:3] == ["--- a/a.py", "+++ b/a.py"]
+    for patch, folder in ((outer, "/"), (inner, here)):
+        file.write_text("x = True\n", "utf-8")
+        subprocess.run([program, "-p1", "-s", "-d", str(folder)], input=patch, check=True)
+        assert file.read_text("utf-8") == "x = False\n"
+
+
 def test_a_broken_file_costs_only_itself(here: Path) -> None:
     (here / "a.py").write_text("x = True\n", "utf-8")
     (here / "b.py").write_text("x = True\n\nx = = 1\n", "utf-8")
@@ -342,7 +374,7 @@ def test_a_broken_file_costs_only_itself(here: Path) -> None:
     assert [line.split(" ")[0] for line in complaints] == [
         "b.py:3:",
         "c.py:3:",
-        "d.py:",
+        "d.py:1:",
         "nowhere.py:",
         '"":',
         "x" * 300 + ":",
@@ -630,7 +662,25 @@ def test_what_git_takes_for_all_but_a_revision_is_none(repository: Path) -> None
 def test_no_such_revision(repository: Path) -> None:
     done = call("mutate", repository, "--diff-base", "--nonsense")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "git knows no revision '--nonsense'" in done.stderr
+    files = len(list(repository.rglob("*.py")))
+    assert f" and {files - 1} more: git knows no revision '--nonsense' in {repository}" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("repository")
+def test_files_that_git_cannot_tell_of_cost_only_themselves(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(elsewhere.parent))
+    monkeypatch.setenv("LC_ALL", "C")
+    for name in ("one.py", "two.py"):
+        (elsewhere / name).write_text("x = True\n", "utf-8")
+    expected = places(".", "--diff-base", "HEAD")
+    done = call("sites", elsewhere, ".", "--rule", "flip-booleans", "--diff-base", "HEAD")
+    assert done.exit_code == 2
+    assert [":".join(line.split(":")[:2]) for line in done.stdout.splitlines()] == expected
+    assert done.stderr.startswith(f"--diff-base: {elsewhere}/one.py and 1 more: not a git repository")
 
 
 def test_no_repository(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:

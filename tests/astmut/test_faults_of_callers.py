@@ -50,8 +50,23 @@ def text(_node: cst.Call, _source: astmut.Source) -> Iterator[Any]:
     yield "x"
 
 
+def single(_node: cst.Call, _source: astmut.Source) -> int:
+    return 5
+
+
+def listed(node: cst.Call, _source: astmut.Source) -> Iterator[Any]:
+    yield {node: ["x"]}
+
+
+def used_up(node: cst.Call, _source: astmut.Source) -> Iterator[Any]:
+    yield {node: (part for part in "x")}
+
+
 FAULTS: list[tuple[Callable[..., Any], str]] = [
     (none, "it returned None, not an iterable"),
+    (single, "it returned int, not an iterable"),
+    (listed, "it gave no mapping from nodes or spans to texts"),
+    (used_up, "it gave no mapping from nodes or spans to texts"),
     (empty, "there are no edits in what it gave"),
     (overlapping, "its edits overlap, or are not in the text"),
     (outside, "its edits overlap, or are not in the text"),

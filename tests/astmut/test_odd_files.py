@@ -247,6 +247,13 @@ def test_unreadable_files_give_one_clear_error(name: str) -> None:
     assert caught.value.line is None or caught.value.line >= 1
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_row_of_a_nul_is_named(end: str) -> None:
+    with pytest.raises(astmut.ParseError) as caught:
+        astmut.Program(f"x = 1{end}{end}y = '\0'{end}")
+    assert caught.value.line == 3
+
+
 @pytest.mark.parametrize("name", [name for name, data in UNREADABLE.items() if isinstance(data, str)])
 def test_what_is_unreadable_is_no_python(name: str) -> None:
     text = str(UNREADABLE[name])

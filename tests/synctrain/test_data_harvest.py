@@ -103,6 +103,19 @@ def test_the_docstring_is_cut_and_all_else_stays(text: str, code: str) -> None:
     ast.parse(found.code)
 
 
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("\fdef f(a):\n    return a\n", "def f(a):\n    return a"),
+        ("class A:\n\f    def f(a):\n        b = 1\n \f        return b\n", "def f(a):\n    b = 1\n    return b"),
+        ('def f(a):\n    return """\n\f  """\n', 'def f(a):\n    return """\n\f  """'),
+    ],
+)
+def test_behind_a_form_feed_indentation_is_counted_anew(text: str, code: str) -> None:
+    (found,) = functions(text, "a.py")
+    assert found.code == code
+
+
 def test_lines_of_the_code_are_those_of_the_file() -> None:
     """The docstring goes with the blank line behind it; the other blank line stays."""
     text = "class A:\n    @property\n    def f(self):\n        '''One.\n\n        Two.\n        '''\n\n        x = 1\n\n        return x\n"

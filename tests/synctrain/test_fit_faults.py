@@ -334,6 +334,22 @@ def test_two_processes_do_not_train_in_one_folder(runs: Runs, tmp_path: Path, un
     same(runs, out, unbroken)
 
 
+def test_a_run_that_began_meanwhile_keeps_its_settings(
+    runs: Runs, tmp_path: Path, unbroken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, make = tmp_path / "run", build.build
+
+    def slow(*given: Any, **more: Any) -> Any:
+        shutil.copytree(unbroken, out)  # another process, which has read its data by now
+        return make(*given, **more)
+
+    monkeypatch.setattr(build, "build", slow)
+    assert error_of(fit(runs, out)).startswith(f"synctrain: {out}: there is a run already")
+    monkeypatch.undo()
+    same(runs, out, unbroken)
+    assert (out / "config.json").read_bytes() == (unbroken / "config.json").read_bytes()
+
+
 def test_a_run_keeps_its_settings(runs: Runs, tmp_path: Path, unbroken: Path) -> None:
     with pytest.raises(RunError, match="was begun with other settings"):
         train(runs.config("seed=9"), unbroken, resume=True, say=silent)

@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 import click
@@ -337,10 +337,12 @@ class Run:
         for path in walk(self.selection.paths, unreadable):
             if path == "-" and base is not None:
                 raise click.UsageError("--diff-base needs files, not standard input")
-            if path == "-":
-                items.append(Item(STDIN, terminal.stdin()))
-            elif is_special(path):
-                items.append(Item(path, terminal.read(path)))
+            if path == "-" or is_special(path):  # which may be open to this process only
+                name, content = (STDIN, terminal.stdin) if path == "-" else (path, partial(terminal.read, path))
+                try:
+                    items.append(Item(name, content()))
+                except MemoryError:
+                    self.complain(f"{quoted(name)}: out of memory")
             else:
                 items.append(Item(path))
         return items if base is None else list(self._changed(items, base))
@@ -352,13 +354,17 @@ class Run:
         from astmut.since import GitError, Since  # keeps --help fast
 
         since = Since(base)
+        faults: dict[str, list[str]] = {}
         for item in items:
             try:
                 changed = since.lines(item.path) if is_file(item.path) else None
             except GitError as error:
-                raise Failure(f"--diff-base: {quoted(item.path)}: {error}") from None
+                faults.setdefault(str(error), []).append(quoted(item.path))
+                continue
             if changed != ():
                 yield item._replace(changed=changed)
+        for fault, (first, *others) in faults.items():  # most often one for all files of a repository
+            self.complain(f"--diff-base: {first}{f' and {len(others)} more' if others else ''}: {fault}")
 
     def rows(self, work: Callable[[Item], Iterable[Row]]) -> Generator[Any, None, None]:
         """Yield the results that are for the user, and keep account of the others."""

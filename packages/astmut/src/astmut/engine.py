@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import compress
+from types import GeneratorType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import libcst as cst
@@ -40,6 +41,7 @@ _TOKENS: frozenset[type[cst.CSTNode]] = frozenset({
 _TEXTS = _TOKENS | {cst.FormattedString, cst.TemplatedString, cst.ConcatenatedString}
 _IN_CHARACTER = frozenset(bytes((byte,)) for byte in range(0x80, 0xC0))
 
+_ANSWERS = frozenset({tuple, list, GeneratorType})  # what rules return most
 _new = tuple.__new__  # a fifth of what a call of the named tuple costs
 _QUOTE = frozenset("'\"")
 _JOINING = WORD | {"{"}
@@ -195,9 +197,7 @@ def _find(source: Source, asked: _Asked, wanted: Wanted | None, *, keep: bool) -
                 continue
             choice = 0
             answer = rewrites(node, source)
-            if answer is None:
-                raise _wrong(rule, source, start, "it returned None, not an iterable")
-            for rewrite in answer:
+            for rewrite in answer if type(answer) in _ANSWERS else _iterated(answer, rule, source, start):
                 if span is None:  # most nodes have no site, and many have several
                     span = _new(Span, (start, end))
                 sites.append(made(rule, node, span, choice, rewrite))
@@ -206,6 +206,14 @@ def _find(source: Source, asked: _Asked, wanted: Wanted | None, *, keep: bool) -
                     together.append(_together(rewrite))
                 choice += 1  # noqa: SIM113 - an enumerate for each question costs as much as most answers
     return Found(sites, numbers, together)
+
+
+def _iterated(answer: Any, rule: str, source: Source, start: int) -> Iterable[Rewrite | Edits]:
+    """Return what a rule answered. Raises ``RuleError`` for what cannot be iterated over."""
+    if not isinstance(answer, Iterable):
+        given = "None" if answer is None else f"{type(answer).__name__}"
+        raise _wrong(rule, source, start, f"it returned {given}, not an iterable")
+    return answer
 
 
 def _site_maker(source: Source) -> _SiteMaker:  # noqa: C901 - the closure's branches count as its own
@@ -236,9 +244,7 @@ def _site_maker(source: Source) -> _SiteMaker:  # noqa: C901 - the closure's bra
                     span = place(key)
                 start, end = span
                 if type(new) is not str:
-                    new = "".join(  # noqa: PLW2901
-                        [part if isinstance(part, str) else text.cut(*source.outer(part)) for part in new]
-                    )
+                    new = _written(new, source)  # noqa: PLW2901
                 before, behind = around[start], around[end + 1]
                 if before in _JOINING or (new and behind in _JOINING):
                     if span is not whole and type(node) in _TEXTS:
@@ -253,6 +259,15 @@ def _site_maker(source: Source) -> _SiteMaker:  # noqa: C901 - the closure's bra
         return _new(Site, (rule, whole, tuple(edits), choice, tags, text))
 
     return made
+
+
+def _written(new: Replacement, source: Source) -> str:
+    """Return the text of a replacement. Raises ``TypeError`` for what is none."""
+    if isinstance(new, str):
+        return new
+    if not isinstance(new, tuple):  # a list could not be compared with others, an iterator is used up
+        raise TypeError
+    return "".join([part if isinstance(part, str) else source.text.cut(*source.outer(part)) for part in new])
 
 
 def _begin(source: Source, node: cst.CSTNode, start: int) -> int:

@@ -13,6 +13,8 @@ from itertools import count
 from pathlib import Path, PurePath
 from typing import IO
 
+from astmut.formats import placed
+
 INDEX = "mutants.jsonl"
 _SUFFIX = ".py"
 _SKIPPED = "__pycache__"
@@ -196,7 +198,5 @@ def mirrored(path: str) -> str:
 
     A file elsewhere keeps its whole path, without the root.
     """
-    full = PurePath(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links and lose the user's names
-    here = Path.cwd()
-    inside = full.relative_to(here) if full.is_relative_to(here) else full.relative_to(full.anchor)
+    inside = PurePath(placed(path))
     return (inside.with_suffix("") if inside.suffix == _SUFFIX else inside).as_posix()

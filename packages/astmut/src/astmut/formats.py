@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from bisect import bisect_right
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from astmut.model import Edit, Mutant, Position, Site, Span, Text, hull
@@ -159,7 +161,7 @@ def diff(lines: Lines, mutant: Mutant, path: str, *, coding: str = UTF8, colour:
         # The cookie is lost, so what is printed is utf-8; and so must the lines become that look the same.
         lines, coding = Lines(mutant.origin, coding=coding), UTF8
     changes = lines.changes(mutant.edits) if reprinted is None else lines.rewritten(reprinted)
-    name = _relative(path)
+    name = placed(path)
     head = [f"# {title(mutant, path)}\n".encode(), _header("---", f"a/{name}"), _header("+++", f"b/{name}")]
     parts = [*head, *(_coded(line, coding) for line in hunks(lines, changes))]
     return b"".join(map(_coloured, parts) if colour else parts)
@@ -186,9 +188,13 @@ def title(mutant: Mutant, path: str) -> str:
     return f"{mutant.rule} {mutant.id} {quoted(path)}:{line}:{column}{more}"
 
 
-def _relative(path: str) -> str:
-    """Return a path as it follows ``a/`` in a diff, where none starts at the root."""
-    return path.lstrip("/")
+def placed(path: str) -> str:
+    """Return a path below the current folder, or for one elsewhere the whole of it without its root."""
+    if not os.path.isabs(path) and not path.startswith(os.pardir):  # noqa: PTH117 - as they come out of a walk
+        return path
+    full = PurePath(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links and lose the user's names
+    here = Path.cwd()
+    return full.relative_to(here if full.is_relative_to(here) else full.anchor).as_posix()
 
 
 def _header(mark: str, path: str) -> bytes:

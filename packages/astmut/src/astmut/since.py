@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -20,14 +23,22 @@ class GitError(Exception):
     """Git is missing, or the file is in no repository, or the repository lacks the revision."""
 
 
+class _Repository(NamedTuple):
+    """The commit of the revision, the names that changed since, and the names that git does not track."""
+
+    commit: str
+    changed: frozenset[bytes]
+    unknown: frozenset[bytes]
+
+
 class Since:
     """Answers for any number of files, with two calls of git for a repository and one for each changed file."""
 
     def __init__(self, revision: str) -> None:
         """Ask nothing yet."""
         self.revision = revision
-        self._roots: dict[Path, Path] = {}
-        self._repositories: dict[Path, tuple[str, frozenset[bytes], frozenset[bytes]]] = {}
+        self._roots: dict[Path, Path | GitError] = {}
+        self._repositories: dict[Path, _Repository | GitError] = {}
 
     def lines(self, path: str) -> Ranges | None:
         """Return the changed lines of a file, each range with its last line, and None for a file git does not know.
@@ -35,8 +46,8 @@ class Since:
         Lines are counted as git does, by line feeds. Raises ``GitError``.
         """
         file = Path(path).resolve()
-        root = self._root(file)
-        commit, changed, unknown = self._repository(root)
+        root = _once(self._roots, file.parent, _root)
+        commit, changed, unknown = _once(self._repositories, root, self._repository)
         name = os.fsencode(file.relative_to(root).as_posix())
         if name in unknown:
             return None
@@ -45,27 +56,35 @@ class Since:
         spec = b":(top,literal)" + name
         return tuple(_added(git(root, *_HUNKS, commit, "--", os.fsdecode(spec))))
 
-    def _root(self, file: Path) -> Path:
-        folder = file.parent
-        if folder not in self._roots:
-            found = git(folder, "rev-parse", "--show-toplevel").rstrip(b"\r\n")
-            self._roots[folder] = Path(os.fsdecode(found)).resolve()
-        return self._roots[folder]
+    def _repository(self, root: Path) -> _Repository:
+        try:
+            found = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{self.revision}^{{commit}}")
+        except GitError:
+            raise GitError(f"git knows no revision {self.revision!r} in {root}") from None
+        commit = found.decode().strip()
+        if commit.startswith("^"):  # all but what leads to it
+            raise GitError(f"{self.revision!r} is no single revision")
+        changed = git(root, *_PLAIN, "--name-only", "-z", commit, "--")
+        unknown = git(root, "ls-files", "--others", "-z")
+        return _Repository(commit, frozenset(changed.split(b"\0")), frozenset(unknown.split(b"\0")))
 
-    def _repository(self, root: Path) -> tuple[str, frozenset[bytes], frozenset[bytes]]:
-        """Return the commit, the names changed since, and the names git does not track."""
-        if root not in self._repositories:
-            try:
-                found = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{self.revision}^{{commit}}")
-            except GitError:
-                raise GitError(f"git knows no revision {self.revision!r} in {root}") from None
-            commit = found.decode().strip()
-            if commit.startswith("^"):  # all but what leads to it
-                raise GitError(f"{self.revision!r} is no single revision")
-            changed = git(root, *_PLAIN, "--name-only", "-z", commit, "--")
-            unknown = git(root, "ls-files", "--others", "-z")
-            self._repositories[root] = commit, frozenset(changed.split(b"\0")), frozenset(unknown.split(b"\0"))
-        return self._repositories[root]
+
+def _once(known: dict[Path, T | GitError], key: Path, ask: Callable[[Path], T]) -> T:
+    """Return, or raise, what was answered for a key; it is asked once."""
+    if key not in known:
+        try:
+            known[key] = ask(key)
+        except GitError as error:
+            known[key] = error
+    answer = known[key]
+    if isinstance(answer, GitError):
+        raise answer
+    return answer
+
+
+def _root(folder: Path) -> Path:
+    """Return the root of the repository that a folder is in."""
+    return Path(os.fsdecode(git(folder, "rev-parse", "--show-toplevel").rstrip(b"\r\n"))).resolve()
 
 
 def _added(diff: bytes) -> Iterator[tuple[int, int]]:

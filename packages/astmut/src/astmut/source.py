@@ -277,14 +277,21 @@ def _compiled(text: str) -> tuple[int, str]:
                 ast.parse(text)
                 return 0, f"{error.msg} (line {error.lineno})"
     except SyntaxError as error:
-        raise ParseError(f"not Python {sys.version_info[0]}.{sys.version_info[1]}: {error.msg}", error.lineno) from None
+        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+        raise ParseError(f"not Python {version}: {error.msg}", error.lineno or _row_of_nul(text)) from None
     except RecursionError:
         raise ParseError("nested too deeply for Python's own compiler") from None
     except MemoryError:
         raise ParseError("nested too deeply for Python's own parser, or too large for the memory") from None
     except (ValueError, OverflowError) as error:
-        raise ParseError(f"not Python: {error}") from None
+        raise ParseError(f"not Python: {error}", _row_of_nul(text)) from None
     return code.co_flags & FUTURE_FLAGS, ""
+
+
+def _row_of_nul(text: str) -> int | None:
+    """Return the row of the first NUL in a text, None without one: Python refuses them without a row."""
+    before, nul, _ = text.partition("\0")
+    return len(LINE_END.findall(before)) + 1 if nul else None
 
 
 def _parse(text: Text, origin: int) -> tuple[cst.Module, Recording]:

@@ -154,8 +154,10 @@ def prepare(config: Config, out: Path, *, resume: bool, say: Say, progress: Prog
     elif main:
         # Only now: a folder whose run could not begin, for a file that is not there, say, is no run.
         out.mkdir(parents=True, exist_ok=True)
-        report.write_json(out / DATA, begun_with)
-        report.write_json(out / SETTINGS, plain(config))
+        with checkpoint.alone(out):
+            _may_begin(config, out, resume=False)  # another run may have begun there meanwhile
+            report.write_json(out / DATA, begun_with)
+            report.write_json(out / SETTINGS, plain(config))
     return Prepared(state, sets, parts)
 
 

@@ -14,6 +14,7 @@ from synctrain.types import DataError
 
 _Def: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
 _BREAK = re.compile("\r\n?|\n")  # what Python takes for the end of a line, and nothing else
+_FED = re.compile(r"\A[ \t\f]*\f")
 _TEXTS = tuple(getattr(ast, name) for name in ("JoinedStr", "TemplateStr") if hasattr(ast, name))
 _PARTS = ("body", "handlers", "orelse", "finalbody", "cases")  # where a statement holds statements, in their order
 _ACCESSORS = {"setter", "deleter", "getter"}
@@ -93,7 +94,7 @@ def _fixed(tree: ast.Module, lines: Sequence[str]) -> set[int]:
 def _function(node: _Def, prefix: str, path: str, lines: Sequence[str], fixed: set[int]) -> Function:
     first, last = _first(node, lines), node.end_lineno or node.lineno
     margin = lines[node.lineno - 1]
-    margin = margin[: len(margin) - len(margin.lstrip())]
+    margin = _unfed(margin[: len(margin) - len(margin.lstrip())])
     body = dict(zip(range(first, last + 1), lines[first - 1 : last], strict=True))
     note = compare.docstring(node)
     if note:
@@ -124,9 +125,15 @@ def _first(node: _Def, lines: Sequence[str]) -> int:
 
 def _moved(line: str, margin: str) -> str:
     """Take the margin away from a line; of a comment or continued line that stands further left, what there is."""
+    line = _unfed(line)
     if line.startswith(margin):
         return line[len(margin) :]
     return line.lstrip() if line[: len(margin)].isspace() or not line[:1].strip() else line
+
+
+def _unfed(line: str) -> str:
+    """Take away what stands before a form feed in the indentation of a line: behind it, it is counted anew."""
+    return _FED.sub("", line)
 
 
 def _cut(note: ast.Expr, body: dict[int, str], fixed: set[int], *, alone: bool) -> None:
