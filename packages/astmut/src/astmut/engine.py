@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import compress
-from types import GeneratorType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import libcst as cst
@@ -41,7 +40,6 @@ _TOKENS: frozenset[type[cst.CSTNode]] = frozenset({
 _TEXTS = _TOKENS | {cst.FormattedString, cst.TemplatedString, cst.ConcatenatedString}
 _IN_CHARACTER = frozenset(bytes((byte,)) for byte in range(0x80, 0xC0))
 
-_ANSWERS = frozenset({tuple, list, GeneratorType})  # what rules return most
 _new = tuple.__new__  # a fifth of what a call of the named tuple costs
 _QUOTE = frozenset("'\"")
 _JOINING = WORD | {"{"}
@@ -175,7 +173,9 @@ def _asked(rules: tuple[Rule, ...]) -> _Asked:
     return _Asked(rules)
 
 
-def _find(source: Source, asked: _Asked, wanted: Wanted | None, *, keep: bool) -> Found:
+def _find(  # noqa: C901 - one loop over all nodes, in which each call would cost more than what it does
+    source: Source, asked: _Asked, wanted: Wanted | None, *, keep: bool
+) -> Found:
     nodes, starts, ends = source.nodes, source.starts, source.ends
     sites: list[Site] = []
     numbers: list[int] = []
@@ -183,37 +183,36 @@ def _find(source: Source, asked: _Asked, wanted: Wanted | None, *, keep: bool) -
     made = _site_maker(source)
     inside = {"": -1, ANNOTATION: -1, PATTERN: -1, FSTRING: -1}
     horizon = -1  # behind it no node stands in any context
-    for at in asked.numbers(source):
-        node, start, end = nodes[at], starts[at], ends[at]
-        context, interested, _ = asked[type(node)]
-        if context:
-            inside[context] = max(inside[context], end)
-            horizon = max(horizon, end)
-        if wanted is not None and not wanted.node(_begin(source, node, start)):
-            continue
-        span: Span | None = None
-        for rule, rewrites, skip in interested:
-            if start < horizon and any(start < inside[context] for context in skip):
+    answer: Any = ()
+    try:
+        for at in asked.numbers(source):
+            node, start, end = nodes[at], starts[at], ends[at]
+            context, interested, _ = asked[type(node)]
+            if context:
+                inside[context] = max(inside[context], end)
+                horizon = max(horizon, end)
+            if wanted is not None and not wanted.node(_begin(source, node, start)):
                 continue
-            choice = 0
-            answer = rewrites(node, source)
-            for rewrite in answer if type(answer) in _ANSWERS else _iterated(answer, rule, source, start):
-                if span is None:  # most nodes have no site, and many have several
-                    span = _new(Span, (start, end))
-                sites.append(made(rule, node, span, choice, rewrite))
-                numbers.append(at)
-                if keep:
-                    together.append(_together(rewrite))
-                choice += 1  # noqa: SIM113 - an enumerate for each question costs as much as most answers
+            span: Span | None = None
+            for rule, rewrites, skip in interested:
+                if start < horizon and any(start < inside[context] for context in skip):
+                    continue
+                choice = 0
+                answer = rewrites(node, source)
+                for rewrite in answer:
+                    if span is None:  # most nodes have no site, and many have several
+                        span = _new(Span, (start, end))
+                    sites.append(made(rule, node, span, choice, rewrite))
+                    numbers.append(at)
+                    if keep:
+                        together.append(_together(rewrite))
+                    choice += 1  # noqa: SIM113 - an enumerate for each question costs as much as most answers
+    except TypeError as error:
+        if isinstance(answer, Iterable):
+            raise  # the rule's own
+        given = "None" if answer is None else type(answer).__name__
+        raise _wrong(rule, source, start, f"it returned {given}, not an iterable") from error
     return Found(sites, numbers, together)
-
-
-def _iterated(answer: Any, rule: str, source: Source, start: int) -> Iterable[Rewrite | Edits]:
-    """Return what a rule answered. Raises ``RuleError`` for what cannot be iterated over."""
-    if not isinstance(answer, Iterable):
-        given = "None" if answer is None else f"{type(answer).__name__}"
-        raise _wrong(rule, source, start, f"it returned {given}, not an iterable")
-    return answer
 
 
 def _site_maker(source: Source) -> _SiteMaker:  # noqa: C901 - the closure's branches count as its own
