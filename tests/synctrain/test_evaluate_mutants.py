@@ -41,7 +41,7 @@ def test_accuracy_by_hand() -> None:
     assert found.overall == (3, 6)
     assert found.rules == {"far": (3, 3), "near": (0, 2), "tie": (0, 1)}
     assert found.complete == (0, 3)
-    assert found.dropped == 1
+    assert (found.dropped, found.equal) == (1, 1)
     assert found.overall.value == 0.5
     assert accuracy(numbers, SET, {"a": [Candidate("2", "far")]}, "neg_l2").complete == (1, 1)
 
@@ -53,6 +53,7 @@ def test_a_tie_is_a_tie_however_it_is_rounded() -> None:
     found = accuracy(numbers, one, mutants, "neg_l2")
     assert found.rules == {"farther": (1, 1), "rounded": (0, 1)}
     assert found.complete == (0, 1)
+    assert found.equal == 1
 
 
 def test_retrieval_among_mutants_by_hand() -> None:

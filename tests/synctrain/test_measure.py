@@ -93,6 +93,19 @@ def test_evaluate_among_mutants(model: Path, retrieval_folder: Path, tmp_path: P
     assert "triplets" in done.stdout
 
 
+def test_mutants_that_a_model_reads_no_difference_in_are_counted(model: Path, retrieval_folder: Path) -> None:
+    """Of texts cut to so few tokens most mutants have the same: they tie, and that is not for the model to blame."""
+    said: list[str] = []
+    which = measure.Distractors(("sync",))
+    found = measure.measure(
+        {"m": str(model)}, [str(retrieval_folder)], max_length=8, distractors=which, say=said.append
+    )
+    accuracy = found.among["m"]["ten"].accuracy
+    assert 0 < accuracy.equal <= accuracy.overall.total - accuracy.overall.right
+    total = accuracy.overall.total
+    assert said[-1] == f"ten: m sees no difference between code and {accuracy.equal} of its {total} mutants"
+
+
 def unmutated(folder: Path, source: Path) -> Path:
     """A retrieval set whose documents are mere names, which no rule applies to, with a query without an answer."""
     shutil.copytree(source, folder)

@@ -106,6 +106,10 @@ def measure(
                 among[row] = {
                     one.name: mutants.evaluate(embed, one, mutated[one.name], by) for one in sets if mutated[one.name]
                 }
+                for where, found in among[row].items():
+                    if equal := found.accuracy.equal:
+                        total = found.accuracy.overall.total
+                        say(f"{where}: {row} sees no difference between code and {equal:,} of its {total:,} mutants")
         except ValueError as error:
             if isinstance(error, DataError):
                 raise

@@ -61,6 +61,7 @@ class Separation:
     complete: Share  # over pairs (query, code) that have a mutant: right if the code outscores all of its mutants
     rules: Mapping[str, Share]  # over the triplets of a rule, by name
     dropped: int  # mutants that are the code itself or another right answer, which were not counted
+    equal: int = 0  # triplets that tie: the model sees no difference, since it reads no further, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,7 @@ def hardest(rules: Mapping[str, Share], k: int = 12, at_least: int = 1) -> tuple
 
 def _separation(embed: Embed, cases: Iterable[_Case], similarity: Similarity, where: str) -> Separation:
     """Count right triplets."""
-    dropped = 0
+    dropped = equal = 0
 
     def triplets() -> Iterator[tuple[int, _Case, Candidate]]:
         nonlocal dropped
@@ -237,15 +238,17 @@ def _separation(embed: Embed, cases: Iterable[_Case], similarity: Similarity, wh
         query = embed([case.query for _, case, _ in some], "query")
         texts = [text for _, case, mutant in some for text in (case.code, mutant.code)]
         code, mutated = embed(texts, "code").view(len(some), 2, -1).unbind(1)
-        right = pair_scores(query, code, similarity) - pair_scores(query, mutated, similarity) > _EQUAL
-        for (number, _, mutant), good in zip(some, right.tolist(), strict=True):
+        ahead = pair_scores(query, code, similarity) - pair_scores(query, mutated, similarity)
+        equal += int((ahead.abs() <= _EQUAL).sum())
+        for (number, _, mutant), good in zip(some, (ahead > _EQUAL).tolist(), strict=True):
             before = rules.get(mutant.rule, Share(0, 0))
             rules[mutant.rule] = Share(before.right + good, before.total + 1)
             complete[number] = complete.get(number, True) and good
     if not rules:
         raise DataError(f"{where}: there is no mutant to tell from the code")
     overall = Share(*(sum(numbers) for numbers in zip(*rules.values(), strict=True)))
-    return Separation(overall, Share(sum(complete.values()), len(complete)), dict(sorted(rules.items())), dropped)
+    all_of_them = Share(sum(complete.values()), len(complete))
+    return Separation(overall, all_of_them, dict(sorted(rules.items())), dropped, equal)
 
 
 def _check(one: RetrievalSet, mutants: Mutants) -> None:
