@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from functools import partial, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 import click
@@ -338,11 +338,13 @@ class Run:
             if path == "-" and base is not None:
                 raise click.UsageError("--diff-base needs files, not standard input")
             if path == "-" or is_special(path):  # which may be open to this process only
-                name, content = (STDIN, terminal.stdin) if path == "-" else (path, partial(terminal.read, path))
+                name = STDIN if path == "-" else path
                 try:
-                    items.append(Item(name, content()))
+                    data = terminal.stdin() if path == "-" else terminal.read(path)
                 except MemoryError:
                     self.complain(f"{quoted(name)}: out of memory")
+                else:
+                    items.append(Item(name, data))
             else:
                 items.append(Item(path))
         return items if base is None else list(self._changed(items, base))

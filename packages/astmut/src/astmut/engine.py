@@ -235,10 +235,10 @@ def _site_maker(source: Source) -> _SiteMaker:  # noqa: C901 - the closure's bra
                     span = whole
                 elif type(key) is Span:
                     span = key
-                    if not 0 <= span[0] <= span[1] <= size:
-                        raise ValueError  # noqa: TRY301 - as all else that a rule may do wrong
                     if not ascii_only:
                         _see_place(text, span)
+                    elif not 0 <= span[0] <= span[1] <= size:
+                        raise ValueError  # noqa: TRY301 - as all else that a rule may do wrong
                 else:
                     span = place(key)
                 start, end = span

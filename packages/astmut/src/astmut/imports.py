@@ -116,14 +116,14 @@ class Imports:
         source = self.source
         nodes, parents = source.nodes, source.parents
         fields = _BINDING_FIELD
-        names = source.by_type.get(cst.Name, ())
-        if source.text.data is None:  # one comprehension, since names are a quarter of all nodes
-            names = [at for at in names if nodes[at].value in tracked]  # type: ignore[attr-defined]
+        names: Any = source.by_type.get(cst.Name, ())
+        if source.text.data is None:  # no call for each, since names are a quarter of all nodes
+            names = [at for at in names if nodes[at].value in tracked]
+        else:
+            names = [at for at in names if normal(nodes[at].value) in tracked]
         for at in names:
             node: Any = nodes[at]
             name = normal(node.value)
-            if name not in tracked:
-                continue
             above: Any = nodes[parents[at]]
             kind = type(above)
             if kind in fields:

@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from synctrain import build, checkpoint, data, encoders, loop, measure, report, train
-from synctrain.config import Config, ConfigError, load, near, plain
+from synctrain.config import Config, ConfigError, load, name_of, near, plain
 from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Once, Results, averages, evaluate
 from synctrain.evaluate.significance import Difference, compare
@@ -257,7 +257,7 @@ def _steps(common: Config, pairs: int, settings: Sequence[str], say: Say) -> int
     optim = common.optim
     if optim.steps:
         return optim.steps
-    passes = optim.epochs if any(one.partition("=")[0].strip() == "optim.epochs" for one in settings) else EPOCHS
+    passes = optim.epochs if "optim.epochs" in map(name_of, settings) else EPOCHS
     steps = max(1, math.ceil(passes * pairs / (min(optim.batch, pairs) * optim.accumulation)))
     say(f"{steps:,} steps a run: {passes:g} passes over {pairs:,} pairs")
     return steps

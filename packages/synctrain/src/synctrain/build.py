@@ -26,6 +26,8 @@ from synctrain.types import Curriculum, DataError, Objective, Pair, RetrievalSet
 HARVEST = "harvest:"
 HELD_OUT = "held out"  # what the set is called that is held out of the pairs
 
+OWN_NEGATIVES = ("hardest", "retriever")  # kinds of objectives that look at no drawn negatives
+
 _SIMILARITY: dict[str, Similarity] = {"contrast": "cos", "pairwise": "dot"}  # neg_l2 for the others
 
 # What settings of an encoder are for pretrained models alone, and for networks that a run makes from nothing.
@@ -220,7 +222,7 @@ def make_objective(config: Config) -> Objective:
     settings = config.objective
     if settings.kind in ("triplet", "pairwise") and not config.negatives.soft:
         raise ConfigError(f"negatives.soft = 0: the objective {settings.kind} needs a negative for each row")
-    if settings.kind in ("hardest", "retriever") and config.negatives.soft:
+    if settings.kind in OWN_NEGATIVES and config.negatives.soft:
         raise ConfigError(f"negatives.soft: the objective {settings.kind} looks at no drawn negatives; set it to 0")
     soft, per_row = config.negatives.soft, config.negatives.per_row
     alone = not soft or (config.negatives.source == "in_batch" and not draws_mutants(config))
@@ -259,7 +261,7 @@ def make_objective(config: Config) -> Objective:
 def draws_mutants(config: Config) -> bool:
     """Return whether a run can ever draw a hard negative; one that cannot needs no mutants."""
     soft_only = config.curriculum.kind == "fixed" and config.curriculum.soft == 1
-    looks_at_none = config.objective.kind in ("hardest", "retriever")
+    looks_at_none = config.objective.kind in OWN_NEGATIVES
     return bool(config.negatives.rules or config.negatives.groups) and not soft_only and not looks_at_none
 
 

@@ -290,6 +290,11 @@ def plain(config: Config) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(config)))  # type: ignore[no-any-return]
 
 
+def name_of(setting: str) -> str:
+    """Return the name that an ``a.b=c`` sets."""
+    return setting.partition("=")[0].strip()
+
+
 def _setting(text: str) -> dict[str, Any]:
     """Return the tree of one ``a.b=c``. The value is read as TOML; what is no TOML is taken as a text."""
     path, equals, value = text.partition("=")
@@ -303,7 +308,7 @@ def _setting(text: str) -> dict[str, Any]:
         content: Any = _parsed(f"value = {value}", f"--set {path}")["value"]
     except tomllib.TOMLDecodeError:
         content = value
-    parts = path.strip().split(".")
+    parts = name_of(text).split(".")
     hints = _hints(parts)
     if "tuple" in str(hints) and not isinstance(content, list):
         content = [content]

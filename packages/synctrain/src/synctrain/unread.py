@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import get_type_hints
 
 from synctrain import build
-from synctrain.config import Config, Curriculum, Negatives, Objective
+from synctrain.config import Config, Curriculum, Negatives, Objective, name_of
 
 # What each kind looks at. Of the objective all kinds have a similarity, and of what is mastered its margin.
 _CURRICULA = {
@@ -23,7 +23,6 @@ _OBJECTIVES = {
 }
 _ALWAYS = {"kind", "similarity", "accuracy_margin"}
 _OF_SOFT = {"soft", "per_row", "source"}  # of the negatives; the others are about mutants
-_OWN_NEGATIVES = {"hardest", "retriever"}  # kinds that look at no drawn negatives
 
 
 def unread(config: Config) -> dict[str, str]:
@@ -40,7 +39,7 @@ def unread(config: Config) -> dict[str, str]:
         found["negatives.most"] = f"negatives.mode = {negatives.mode}"
     if build.draws_mutants(config):
         return found
-    if objective.kind in _OWN_NEGATIVES:
+    if objective.kind in build.OWN_NEGATIVES:
         why, read = f"objective.kind = {objective.kind}", set()
     elif negatives.rules or negatives.groups:
         why, read = "curriculum.soft = 1", {"curriculum.kind", "curriculum.soft"}
@@ -53,9 +52,9 @@ def unread(config: Config) -> dict[str, str]:
 
 def remarks(settings: Iterable[str], configs: Sequence[Config]) -> Iterator[str]:
     """Yield what to say of those ``a.b=c`` settings that decide nothing in any of the runs that they were given for."""
-    for setting in settings:
-        name = setting.partition("=")[0].strip()
-        reasons = [unread(config).get(name) for config in configs]
+    idle = [unread(config) for config in configs]
+    for name in map(name_of, settings):
+        reasons = [one.get(name) for one in idle]
         if all(reasons):
             why = ", ".join(str(reason) for reason in dict.fromkeys(reasons))
             yield f"--set {name}: changes nothing, with {why}"
