@@ -67,6 +67,7 @@ def test_a_curriculum_has_other_shares_with_a_setting_that_is_read_and_the_same_
         (["negatives.groups=[]"], ["curriculum.epsilon", "curriculum.kind", "negatives.single"], "no rules and groups"),
         (["negatives.sampling=top1"], ["negatives.beta"], "negatives.sampling = top1"),
         (["negatives.mode=together"], ["negatives.most"], "negatives.mode = together"),
+        (["negatives.source=in_batch"], ["negatives.nearest"], "negatives.source = in_batch"),
         (["objective.kind=hardest", "negatives.soft=0"], ["negatives.groups"], "objective.kind = hardest"),
     ],
 )

@@ -16,7 +16,9 @@ import torch
 from synctrain import data, encoders
 from synctrain.config import Config, ConfigError, Encoder
 from synctrain.curriculum import Decay, Fixed, sync
+from synctrain.evaluate.ranking import Vectors
 from synctrain.evaluate.retrieval import Validation
+from synctrain.nearest import nearest
 from synctrain.negatives import MutantStore, draw_soft, make_mutants
 from synctrain.negatives.mutants import Library, Mode, recipe
 from synctrain.objectives import Contrast, Hardest, Pairwise, Retriever, Triplet
@@ -380,18 +382,20 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
         (*texts, *(("code", code) for pool in pools for code in pool)),  # type: ignore[arg-type]
     )
     sizes = [len(pool) for pool in pools]
+    intent, twin = _same([pair.intent for pair in pairs]), _same([data.fingerprint(pair.code) for pair in pairs])
     material = Material(
         ids=[pair.id for pair in pairs],
         query=np.array([store.number("query", pair.query) for pair in pairs]),
         code=np.array([store.number("code", pair.code) for pair in pairs]),
-        intent=_same([pair.intent for pair in pairs]),
-        twin=_same([data.fingerprint(pair.code) for pair in pairs]),
+        intent=intent,
+        twin=twin,
         soft=draw_soft(pairs, config.negatives.soft, config.seed, normalised=data.fingerprint),
         pool=Pool(
             np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
             np.array([store.number("code", code) for pool in pools for code in pool], dtype=np.int64),
             _same([one.rule for found in candidates for one in found]),
         ),
+        nearest=_nearest(config, pairs, encoder, intent, twin),
     )
     if mutants:
         counts = ", ".join(f"{n:,} {name}" for name, n in mutants.counts.items() if n)
@@ -409,6 +413,21 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
         embed=encoders.embedder(encoder),
         data=digest(sets, pools),
     )
+
+
+def _nearest(config: Config, pairs: Sequence[Pair], encoder: Any, intent: Numbers, twin: Numbers) -> Numbers:
+    """Return ``Material.nearest``. Raises ``ModelError`` for a model that returns no numbers."""
+    if config.negatives.source != "nearest" or not config.negatives.soft:
+        return np.zeros((len(pairs), 0), dtype=np.int64)
+    device = encoders.best_device()
+    embed = encoders.embedder(encoder.to(device))
+    query, code = embed([pair.query for pair in pairs], "query"), embed([pair.code for pair in pairs], "code")
+    try:
+        return nearest(Vectors(query, code, similarity_of(config), device), intent, twin, config.negatives.nearest)
+    except ValueError as error:
+        raise encoders.ModelError(f"{config.encoder.name}: {error}") from None
+    finally:
+        encoder.to("cpu")  # the loop decides which process has which device
 
 
 def digest(sets: Sets, pools: Sequence[Sequence[str]]) -> str:

@@ -105,8 +105,11 @@ class Negatives:
     """By score (paper), any, any of a rule that is any, or the one with the highest score."""
     beta: Size = 0.01
     """Factor of the scores in the softmax (paper: 0.01 for CodeBERT, 0.0001 for UniXcoder)."""
-    source: Literal["static", "in_batch"] = "static"
-    """Soft negatives are drawn once for each pair (paper), or anew from the batch's other answers (released code)."""
+    source: Literal["static", "in_batch", "nearest"] = "static"
+    """Soft negatives are drawn once for each pair (paper), anew from the batch's other answers (released code), or anew
+    from the other code that is nearest to the query under the model that the run begins with (mined hard negatives)."""
+    nearest: Annotated[int, Field(ge=1, le=1_000)] = 8
+    """Of source nearest: how many of the nearest are drawn from."""
     single: Literal["use", "soft"] = "use"
     """Code with a single mutant takes it (paper), or a soft negative instead (released code)."""
 

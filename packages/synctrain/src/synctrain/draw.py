@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from synctrain.config import Config
-from synctrain.negatives import SCORED, choose, shuffle_soft
+from synctrain.negatives import SCORED, any_of, choose, shuffle_soft
 from synctrain.parts import Numbers, Parts
 
 
@@ -28,8 +28,9 @@ class Drawn(NamedTuple):
 def draw(parts: Parts, config: Config, pairs: Numbers, block: Numbers, chance: np.random.Generator) -> Drawn:
     """Draw the negatives of a batch: ``per_row`` for each row, each by its own coin.
 
-    A hard one of code without mutants falls back to the soft one and is counted; a soft one that does not exist (all
-    other pairs, or with ``in_batch`` all others of the batch, have the same intent) is left out.
+    A hard one of code without mutants falls back to the soft one and is counted; a soft one that does not exist is left
+    out: all other pairs, or with ``in_batch`` all others of the batch, have the same intent, or fewer are ``nearest``
+    than there are slots.
     """
     settings, material = config.negatives, parts.material
     same = material.same(pairs)
@@ -41,6 +42,8 @@ def draw(parts: Parts, config: Config, pairs: Numbers, block: Numbers, chance: n
         others = [shuffle_soft(same, chance) for _ in range(per_row)]
         place = np.stack(others, axis=1).ravel() if others else np.zeros(0, dtype=np.int64)
         soft = np.where(place >= 0, pairs[place], -1)
+    elif settings.source == "nearest":
+        soft = any_of(material.nearest[pairs], per_row, chance).ravel()
     else:
         soft = material.soft[pair, column]
     text = np.where(soft >= 0, material.code[soft], -1)

@@ -22,7 +22,7 @@ _OBJECTIVES = {
     "pairwise": set(),
 }
 _ALWAYS = {"kind", "similarity", "accuracy_margin"}
-_OF_SOFT = {"soft", "per_row", "source"}  # of the negatives; the others are about mutants
+_OF_SOFT = {"soft", "per_row", "source", "nearest"}  # of the negatives; the others are about mutants
 
 
 def unread(config: Config) -> dict[str, str]:
@@ -35,6 +35,8 @@ def unread(config: Config) -> dict[str, str]:
         found[f"curriculum.{name}"] = f"curriculum.kind = {curriculum.kind}"
     if negatives.sampling != "softmax":
         found["negatives.beta"] = f"negatives.sampling = {negatives.sampling}"
+    if negatives.source != "nearest":
+        found["negatives.nearest"] = f"negatives.source = {negatives.source}"
     if negatives.mode != "each":
         found["negatives.most"] = f"negatives.mode = {negatives.mode}"
     if build.draws_mutants(config):

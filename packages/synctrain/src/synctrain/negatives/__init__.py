@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from synctrain.negatives.partner import Partners
 from synctrain.negatives.sample import SCORED, Chosen, choose
-from synctrain.negatives.soft import draw_soft, shuffle_soft
+from synctrain.negatives.soft import any_of, draw_soft, shuffle_soft
 from synctrain.negatives.store import MutantStore, make_mutants
 from synctrain.negatives.text import plain
 
@@ -13,6 +13,7 @@ __all__ = [
     "Chosen",
     "MutantStore",
     "Partners",
+    "any_of",
     "choose",
     "draw_soft",
     "make_mutants",

@@ -86,6 +86,22 @@ def shuffle_soft(same: NDArray[np.bool_], generator: np.random.Generator) -> Ind
     return np.where(weights.max(axis=1) < 0, -1, weights.argmax(axis=1))
 
 
+def any_of(numbers: Indices, k: int, generator: np.random.Generator) -> Indices:
+    """Draw ``k`` different ones out of each row, all alike likely.
+
+    Args:
+        numbers: (rows, n) int64, what may be drawn; below 0 where there is nothing.
+        k: how many.
+        generator: source of chance.
+
+    Returns:
+        (rows, k) int64; -1 where a row has no more.
+    """
+    order = np.argsort(np.where(numbers < 0, 2.0, generator.random(numbers.shape)), axis=1)[:, :k]
+    drawn = np.take_along_axis(numbers, order, axis=1)
+    return np.pad(drawn, ((0, 0), (0, k - drawn.shape[1])), constant_values=-1)
+
+
 class _Groups:
     """Things by the number of their group, so that those outside a group can be drawn without a miss."""
 
