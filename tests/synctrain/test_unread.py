@@ -68,6 +68,11 @@ def test_a_curriculum_has_other_shares_with_a_setting_that_is_read_and_the_same_
         (["negatives.sampling=top1"], ["negatives.beta"], "negatives.sampling = top1"),
         (["negatives.mode=together"], ["negatives.most"], "negatives.mode = together"),
         (["negatives.source=in_batch"], ["negatives.nearest"], "negatives.source = in_batch"),
+        (
+            ["negatives.soft=0", "objective.kind=contrast"],
+            ["negatives.source", "negatives.per_row"],
+            "negatives.soft = 0",
+        ),
         (["objective.kind=hardest", "negatives.soft=0"], ["negatives.groups"], "objective.kind = hardest"),
     ],
 )

@@ -37,6 +37,8 @@ def unread(config: Config) -> dict[str, str]:
         found["negatives.beta"] = f"negatives.sampling = {negatives.sampling}"
     if negatives.source != "nearest":
         found["negatives.nearest"] = f"negatives.source = {negatives.source}"
+    if not negatives.soft:
+        found |= dict.fromkeys(sorted(f"negatives.{name}" for name in _OF_SOFT - {"soft"}), "negatives.soft = 0")
     if negatives.mode != "each":
         found["negatives.most"] = f"negatives.mode = {negatives.mode}"
     if build.draws_mutants(config):
