@@ -118,7 +118,8 @@ def slow(session: nox.Session) -> None:
         session.run("pytest", "-m", "slow", "tests/astmut/test_odd_files.py", *session.posargs)
         return
     trees = ("numpy", "pandas", "sympy", "django")
-    install_packages(session, ASTMUT, SYNCTRAIN, extras=("pytest", "hypothesis", "hypothesmith", *trees))
+    tools = ("pytest", "hypothesis", "hypothesmith", "typeshed-client")
+    install_packages(session, ASTMUT, SYNCTRAIN, extras=(*tools, *trees))
     install_minilm(session)
     session.run("pytest", "-m", "slow", *session.posargs)
 
