@@ -733,6 +733,26 @@ def test_too_few_pairs(runs: Runs, tmp_path: Path, count: int) -> None:
         assert "nothing was held out" in result.stderr
 
 
+@pytest.mark.parametrize("source", ["static", "nearest"])
+def test_pairs_that_have_no_negative(runs: Runs, tmp_path: Path, source: str) -> None:
+    file = tmp_path / "alike.jsonl"
+    settings = (f"data.train={file}", "data.held_out=0.0", f"negatives.source={source}", "optim.steps=2")
+
+    def written(codes: list[str]) -> None:
+        rows = [{"id": str(n), "query": f"how to do {n}", "code": code} for n, code in enumerate(codes)]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+
+    why = "all others have the same question or the same code"
+    written(["pass"] * 6)
+    assert error_of(fit(runs, tmp_path / "run", *settings)).startswith(
+        f"synctrain: {file}: no pair has a negative: {why}"
+    )
+    written(["f(x, True)"] * 6)
+    result = fit(runs, tmp_path / "run", *settings)
+    assert result.exit_code == 0
+    assert f"6 of 6 pairs have no soft negative: {why}" in result.stderr
+
+
 # --- settings that only a run can judge
 
 

@@ -265,6 +265,16 @@ def test_mine_says_what_it_left_out(model: Path, tmp_path: Path) -> None:
     )
 
 
+def test_mine_leaves_what_is_there_where_no_code_has_a_mutant(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    file, out = tmp_path / "none.jsonl", tmp_path / "m.parquet"
+    file.write_text("".join(json.dumps({"id": i, "query": i, "code": "pass"}) + "\n" for i in "ab"), "utf-8")
+    out.write_text("wanted", "utf-8")
+    done = cli("mine", model, "--data", file, "-o", out)
+    assert f"{file}: nothing written; 2 of 2 pairs have no mutant by these rules" in error_of(done)
+    assert out.read_text("utf-8") == "wanted"
+
+
 def test_mine_writes_whole_files_only(
     model: Path, pairs_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

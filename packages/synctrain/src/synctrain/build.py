@@ -355,7 +355,7 @@ def named_rules(names: Iterable[str] = ()) -> tuple[str, ...]:
 def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], None] | None = None) -> Parts:
     """Return everything that a run is made of: mutants made, texts tokenized, encoder loaded.
 
-    Raises ``ModelError``, and ``ConfigError`` for an unknown rule or group.
+    Raises ``ModelError``, ``ConfigError`` for an unknown rule or group, and ``DataError`` where no pair has a negative.
     """
     pairs = sets.train
     wanted, objective = config.negatives, make_objective(config)  # what cannot be is refused before mutants are made
@@ -382,6 +382,12 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
         (*texts, *(("code", code) for pool in pools for code in pool)),  # type: ignore[arg-type]
     )
     sizes = [len(pool) for pool in pools]
+    soft = draw_soft(pairs, config.negatives.soft, config.seed, normalised=data.fingerprint)
+    if config.negatives.soft and (without := int((soft < 0).all(axis=1).sum())):
+        why = "all others have the same question or the same code"
+        if without == len(pairs) and not sum(sizes):
+            raise DataError(f"{', '.join(config.data.train)}: no pair has a negative: {why}")
+        say(f"{without:,} of {len(pairs):,} pairs have no soft negative: {why}")
     intent, twin = _same([pair.intent for pair in pairs]), _same([data.fingerprint(pair.code) for pair in pairs])
     material = Material(
         ids=[pair.id for pair in pairs],
@@ -389,7 +395,7 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
         code=np.array([store.number("code", pair.code) for pair in pairs]),
         intent=intent,
         twin=twin,
-        soft=draw_soft(pairs, config.negatives.soft, config.seed, normalised=data.fingerprint),
+        soft=soft,
         pool=Pool(
             np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
             np.array([store.number("code", code) for pool in pools for code in pool], dtype=np.int64),

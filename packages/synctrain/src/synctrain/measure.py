@@ -203,6 +203,7 @@ def mine(
 
     Raises:
         ConfigError: pyarrow is not installed, or there is no such rule.
+        DataError: a file cannot be read, or there is no mutant to write.
         OSError: the file cannot be written; its folder is made where it is missing.
     """
     try:
@@ -214,6 +215,8 @@ def mine(
     told: list[str] = []
     embed = encoders.opened(model, max_length=max_length)  # before the mutants are made
     pairs, made = read_mutated(files, rules, groups, mode="each", say=told.append, progress=progress)
+    if made.counts["pairs_without"] == len(pairs):  # what is there may be wanted
+        raise DataError(f"{', '.join(files)}: nothing written; {'; '.join(told) or 'no pairs'}")
     text, number = pa.string(), pa.float32()
     names = {"id": text, "query": text, "code": text, "mutant": text, "rule": text, "score": number, "positive": number}
     part, count = output.with_name(f".{output.name}.part"), 0
