@@ -374,6 +374,13 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
         )
     candidates = [mutants.candidates(i) if mutants else [] for i in range(len(pairs))]
     pools = [[one.code for one in found] for found in candidates]
+    sizes = [len(pool) for pool in pools]
+    soft = draw_soft(pairs, wanted.soft, config.seed, normalised=data.fingerprint)
+    if wanted.soft and (without := int((soft < 0).all(axis=1).sum())):
+        why = "all others have the same question or the same code"
+        if without == len(pairs) and not sum(sizes):
+            raise DataError(f"{', '.join(config.data.train)}: no pair has a negative: {why}")
+        say(f"{without:,} of {len(pairs):,} pairs have no soft negative: {why}")
     texts = [("query", pair.query) for pair in pairs] + [("code", pair.code) for pair in pairs]
     store = encoders.TokenStore.open(
         cache_folder(),
@@ -381,13 +388,6 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
         encoder.fingerprint,
         (*texts, *(("code", code) for pool in pools for code in pool)),  # type: ignore[arg-type]
     )
-    sizes = [len(pool) for pool in pools]
-    soft = draw_soft(pairs, config.negatives.soft, config.seed, normalised=data.fingerprint)
-    if config.negatives.soft and (without := int((soft < 0).all(axis=1).sum())):
-        why = "all others have the same question or the same code"
-        if without == len(pairs) and not sum(sizes):
-            raise DataError(f"{', '.join(config.data.train)}: no pair has a negative: {why}")
-        say(f"{without:,} of {len(pairs):,} pairs have no soft negative: {why}")
     intent, twin = _same([pair.intent for pair in pairs]), _same([data.fingerprint(pair.code) for pair in pairs])
     material = Material(
         ids=[pair.id for pair in pairs],

@@ -62,9 +62,7 @@ class Material:
     twin: Numbers  # (pairs,) equal for pairs with the same code, formatting aside
     soft: Numbers  # (pairs, k) numbers of pairs, -1 where there is none
     pool: Pool
-    nearest: (
-        Numbers  # (pairs, n) numbers of pairs, the nearest first, -1 where there is none; n is 0 where none is asked
-    )
+    nearest: Numbers  # (pairs, n) the same, the nearest first; n is 0 where none are drawn from them
 
     def same(self, pairs: Numbers) -> NDArray[np.bool_]:
         """Return whose code answers whose query, of the same intent or the same code: (n, n), true at i == j."""
