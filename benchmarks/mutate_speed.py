@@ -20,10 +20,11 @@ tools     Mutants a second of the five kinds that every tool has: comparators, a
                         nodes, no text at all.
             cosmic-ray  `mutating.mutate_code(source, operator, occurrence)`, what a worker calls for each
                         mutant. The search for occurrences (`cosmic-ray init`) is not charged.
-            ast         one `ast.parse`; for each site `copy.deepcopy`, the change, `ast.unparse`.
+            ast         `ast_way.py`: one `ast.parse`; for each site `copy.deepcopy`, the change, `ast.unparse`.
           cosmic-ray and ast cost the same for every mutant of a file: a seeded sample of each file is
           timed and its mean is taken for all sites of that file.
-snippets  One line of code each (CoNaLa if `../shared/data` is there, else standard library statements).
+snippets  One line of code each (CoNaLa if `../shared/data` is there, else standard library statements), beside
+          `ast` with as many kinds of mutants: the five, or about what all of these rules make.
 memory    Peak of a fresh process above its imports: `libcst.parse_module` alone, and a full checked run,
           on one file of 1 MB joined from standard library files.
 help      `astmut --help`, wall seconds, best of five.
@@ -34,7 +35,6 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
-import copy
 import gc
 import gzip
 import hashlib
@@ -57,6 +57,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ast_way
 import libcst
 from common import Bar, Batch, Cost, Way, faster, in_turns, rate, result_file, stopwatch, table, times, write_result
 
@@ -165,117 +166,20 @@ def parse_with_ast(text: str) -> int:
     return 1
 
 
-# --- ast + deepcopy + unparse ---------------------------------------------------------------------
-
-OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.Lt: ast.GtE,
-    ast.GtE: ast.Lt,
-    ast.Gt: ast.LtE,
-    ast.LtE: ast.Gt,
-    ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-}
-SIGN: dict[type[ast.unaryop], type[ast.unaryop]] = {ast.UAdd: ast.USub, ast.USub: ast.UAdd}
-Place = tuple[ast.AST, str, int | None]  # a place in a tree: node, field, index in the field
-NOT_ENTERED = (ast.JoinedStr, getattr(ast, "pattern", ast.JoinedStr))
-ANNOTATIONS = ("annotation", "returns")
-
-
-@dataclass(frozen=True)
-class AstSite:
-    """A place in the tree and the new value, made from what stands there in the copy."""
-
-    place: Place
-    new: Callable[[Any], Any]
-
-
-def ast_sites(tree: ast.AST) -> list[AstSite]:
-    """All sites of the five kinds, none in f-strings, annotations and match patterns: as astmut has them."""
-    found: list[AstSite] = []
-    stack: list[tuple[ast.AST, Place]] = [(tree, (tree, "", None))]
-    while stack:
-        node, place = stack.pop()
-        if isinstance(node, NOT_ENTERED):
-            continue
-        found.extend(sites_of_node(node, place))
-        if is_negative_number(node):
-            continue  # the sign belongs to the number
-        for field, value in ast.iter_fields(node):
-            if field in ANNOTATIONS:
-                continue
-            if isinstance(value, ast.AST):
-                stack.append((value, (node, field, None)))
-            elif isinstance(value, list):
-                stack.extend((v, (node, field, i)) for i, v in enumerate(value) if isinstance(v, ast.AST))
-    return found
-
-
-def sites_of_node(node: ast.AST, place: Place) -> Iterator[AstSite]:
-    """The sites of one node; `place` is where the node itself hangs."""
-    if isinstance(node, ast.Compare):
-        for i in range(len(node.ops)):
-            yield AstSite((node, "ops", i), lambda op: OPPOSITE[type(op)]())
-    elif isinstance(node, ast.BoolOp):
-        yield AstSite((node, "op", None), lambda op: ast.Or() if isinstance(op, ast.And) else ast.And())
-    elif isinstance(node, ast.UnaryOp):
-        if isinstance(node.op, (ast.Not, ast.Invert)):
-            yield AstSite(place, lambda unary: unary.operand)
-        else:
-            yield AstSite((node, "op", None), lambda op: SIGN[type(op)]())
-        if is_negative_number(node):
-            yield AstSite(place, lambda unary: ast.Constant(f"-{unary.operand.value}"))
-    elif isinstance(node, ast.Constant):
-        if isinstance(node.value, bool):
-            yield AstSite((node, "value", None), lambda value: not value)
-        elif isinstance(node.value, (int, float, complex)):
-            yield AstSite((node, "value", None), str)
-
-
-def is_negative_number(node: ast.AST) -> bool:
-    """`-5`, which is a unary operator on a number to ast and one number to a reader."""
-    return (
-        isinstance(node, ast.UnaryOp)
-        and isinstance(node.op, ast.USub)
-        and isinstance(node.operand, ast.Constant)
-        and type(node.operand.value) in (int, float, complex)
-    )
-
-
-def ast_mutant(tree: ast.AST, site: AstSite) -> str:
-    """Copy, change, print. The copy of a node is found through deepcopy's own memo, without a second walk."""
-    memo: dict[int, Any] = {}
-    mutated = copy.deepcopy(tree, memo)
-    node, field, index = site.place
-    target = memo[id(node)]
-    if index is None:
-        setattr(target, field, site.new(getattr(target, field)))
-    else:
-        values = getattr(target, field)
-        values[index] = site.new(values[index])
-    return ast.unparse(mutated)
-
-
-def ast_mutants(text: str) -> int:
-    """Every mutant's text, unchecked."""
-    tree = ast.parse(text)
-    return sum(len(ast_mutant(tree, site)) > 0 for site in ast_sites(tree))
+# --- one mutant at a time -------------------------------------------------------------------------
 
 
 def ast_sampled(sample: int) -> Way:
-    """The same for large files: parse and search in full, a sample of the mutants, their mean for all."""
+    """`ast` on large files: parse and search in full, a sample of the mutants of five kinds, their mean for all."""
 
     def way(batch: Batch) -> Cost:
         (text,) = batch
         started = time.process_time()
         tree = ast.parse(text)
-        sites = ast_sites(tree)
+        sites = ast_way.sites(tree, ast_way.five_kinds)
         found = Cost(time.process_time() - started)
         chosen = random.Random(SEED).sample(sites, min(sample, len(sites)))
-        return found + extrapolated(chosen, len(sites), lambda site: ast_mutant(tree, site))
+        return found + extrapolated(chosen, len(sites), lambda site: ast_way.mutant(tree, site))
 
     return way
 
@@ -552,21 +456,24 @@ def measure_tools(size: Size, astmut: Astmut | None) -> Section:
 
 
 def measure_snippets(size: Size, astmut: Astmut | None) -> Section:
-    """One-line snippets: checked astmut beside unchecked ast."""
+    """One-line snippets: checked astmut beside unchecked ast, each with the five kinds and with all."""
     origin, codes = snippets(size.snippets)
+    theirs = {rules: f"ast + deepcopy + unparse, {rules}" for rules in ("five kinds", "all rules")}
     ways: dict[str, Way] = {
         "ast.parse": stopwatch(parse_with_ast),
         "libcst.parse_module": stopwatch(parse),
         "the same, gc off": stopwatch(parse_without_gc),
-        "ast + deepcopy + unparse, five kinds": stopwatch(ast_mutants),
+        theirs["five kinds"]: stopwatch(ast_way.mutants_of_five_kinds),
+        theirs["all rules"]: stopwatch(ast_way.mutants_of_all_kinds),
     }
     if astmut:
         ways["astmut, five kinds, unchecked"] = with_rules(astmut.texts, FIVE_KINDS)
         ways["astmut, five kinds, checked"] = with_rules(astmut.checked, FIVE_KINDS)
         ways["astmut, all rules, checked"] = with_rules(astmut.checked, RULES)
     costs = in_turns(ways, [codes[i : i + 200] for i in range(0, len(codes), 200)], size.rounds)
-    theirs = costs["ast + deepcopy + unparse, five kinds"]
-    ratios = {name: faster(cost, theirs) for name, cost in costs.items() if "kinds" in name or "rules" in name}
+    ratios = {
+        name: faster(cost, costs[theirs[rules]]) for name, cost in costs.items() for rules in theirs if rules in name
+    }
     each = {name: times(cost, [Cost(len(codes) / 1e6)] * len(cost)) for name, cost in costs.items()}
     rows = []
     for name, cost in costs.items():
@@ -582,7 +489,7 @@ def measure_snippets(size: Size, astmut: Astmut | None) -> Section:
             1,
             at_most=False,
         )
-        for rules in ("five kinds", "all rules")
+        for rules in theirs
     ]
     ways_json = {
         name: {

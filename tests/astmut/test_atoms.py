@@ -240,7 +240,10 @@ TWINS = [
 
 
 @pytest.mark.parametrize(("text", "new", "text_2", "new_2"), TWINS)
-def test_what_is_certain_is_compared_with_what_is_compiled(text: str, new: str, text_2: str, new_2: str) -> None:
+def test_what_is_certain_is_compared_with_what_is_compiled(
+    monkeypatch: pytest.MonkeyPatch, text: str, new: str, text_2: str, new_2: str
+) -> None:
+    monkeypatch.setattr("astmut.check.SHORT_LINE", 0)
     checker, one = made(text, new)
     _, other = made(text_2, new_2)
     numbers = range(len(checker.source.nodes))

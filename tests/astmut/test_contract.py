@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from whole import tree
 
 import astmut
-from astmut.check import Checker
+from astmut.check import SHORT_LINE, Checker
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
 ROOT = Path(__file__).parents[2]
@@ -395,6 +395,17 @@ PROGRAMS.append("""TABLE = {
     "as the check does with all that is over three hundred bytes") # four
 """)
 
+# Each is judged as a whole: with a line end or without, with blank lines and comments around it.
+LINES = [
+    "df[df['a'] == 1].sort_values(by=['b', \"c\"], ascending=False)\n",
+    "x = [int(i) for i in re.split(r'[,;]', s) if i and not i.isspace()]",
+    "a, *b = f(-1, not x, *y, key=lambda t: t[0] or None, **{'k': {1, 2}}); del b\n",
+    "print(f'{x!r:>{n}}' 'b', 1if y else 2)  # one",
+    "if (n := len(a)) > 10: raise ValueError('too long') from None",
+    "async def f(x: int = 0) -> 'y': return [await g(i) async for i in x]\r\n",
+    '\n\n  \t# two\nassert all(i in d for i in e), "no"',
+]
+
 LAYOUT = ["\n", "\n    ", "\n        ", "\\\n", "\\", " ", "\t", "\x0c", "#", "# c", ";", "; "]
 SCRAPS = [
     *("yield", "yield x", "await ", "return x", "return", "x := 1", "(x := 1)", "global x", "global q", "nonlocal n"),
@@ -430,6 +441,12 @@ def tokens_of(text: str) -> Iterator[tuple[int, int, str]]:
 @cache
 def pieces() -> list[Piece]:
     return [Piece(text) for text in PROGRAMS]
+
+
+@cache
+def lines() -> list[Piece]:
+    assert all(len(line) <= SHORT_LINE for line in LINES)
+    return [Piece(line) for line in LINES]
 
 
 @cache
@@ -528,6 +545,50 @@ def test_the_check_agrees_with_the_whole_text_on_any_edit_of_real_code(
     case: tuple[Piece, list[astmut.Edit], int],
 ) -> None:
     judge(*case)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(rounds(lines))
+def test_the_check_agrees_with_the_whole_text_on_any_edit_of_a_line(
+    case: tuple[Piece, list[astmut.Edit], int],
+) -> None:
+    judge(*case)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_one_line_has_the_same_mutants_by_itself_and_cell_by_cell(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    texts = [*LINES, *(f"\ufeff{line}" for line in LINES), "x = 'é' + f(1, ü, ü)", "return x < 1", "1", "", "# a"]
+
+    def found() -> list[tuple[list[str], astmut.Stats]]:
+        every = []
+        for text in texts:
+            stats = astmut.Stats()
+            mutants = astmut.mutate(text, mode=mode, stats=stats)  # type: ignore[arg-type]
+            every.append(([mutant.id for mutant in mutants], stats))
+        return every
+
+    whole = found()
+    monkeypatch.setattr("astmut.check.SHORT_LINE", 0)
+    assert found() == whole
+    assert sum(len(ids) for ids, _ in whole) > 50
+
+
+def test_what_is_one_short_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_one(text: str) -> bool:
+        checker = Checker(astmut.Source(text))
+        with monkeypatch.context() as patched:
+            patched.setattr(Checker, "cells", property(lambda _: pytest.fail("its cells were looked for")))
+            try:
+                return checker.verdict((astmut.Edit(astmut.Span(0, 1), "y"),)) == ""
+            except pytest.fail.Exception:
+                return False
+
+    one_less = "x = " + "a" * (SHORT_LINE - 5)
+    assert is_one(f"{one_less}a")
+    assert is_one(f"{one_less}\n")
+    assert not is_one(f"{one_less}aa")
+    assert not is_one("x = 1\nz\n")
+    assert not is_one("x = 1\rz")
 
 
 @pytest.mark.slow
@@ -675,6 +736,13 @@ if sys.version_info >= (3, 11):
     ]
 
 
+@pytest.fixture(params=[SHORT_LINE, 0], ids=["short lines as a whole", "all cell by cell"])
+def short_line(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judge a text that is one short line as all are judged, too: there are few words in what deceives a check."""
+    monkeypatch.setattr("astmut.check.SHORT_LINE", request.param)
+
+
+@pytest.mark.usefixtures("short_line")
 @pytest.mark.parametrize(("text", "new", "valid"), DECEPTIONS)
 def test_known_deceptions(text: str, new: str, valid: bool) -> None:
     before, old, behind = text.split("|")
@@ -731,6 +799,7 @@ TWINS: list[tuple[str, list[Place], list[Place]]] = [
 ]
 
 
+@pytest.mark.usefixtures("short_line")
 @pytest.mark.parametrize("turn", [False, True])
 @pytest.mark.parametrize(("text", "one", "other"), TWINS)
 def test_known_twins(text: str, one: list[Place], other: list[Place], turn: bool) -> None:
@@ -793,6 +862,7 @@ def test_a_change_inside_a_comment_is_none() -> None:
     assert checker.verdict((other,)) == "duplicate"
 
 
+@pytest.mark.usefixtures("short_line")
 @pytest.mark.parametrize("before", ["", "if x:\n    pass\n"])
 def test_what_is_commented_out_is_what_is_taken_away(before: str) -> None:
     text = f"{before}def f(): return d\n"

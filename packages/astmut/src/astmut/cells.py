@@ -55,7 +55,7 @@ class Cells:
     def __init__(self, source: Source) -> None:
         """Find units, compound statements and regions; no cell is made yet."""
         self.source = source
-        self.whole = Cell(source, Span(source.origin, len(source.text)), "", "")
+        self.whole = whole(source)
         # Before this byte stands a `__future__` import, and so everything must.
         self.future_end = 0
         # Names that `global` or `nonlocal` statements declare, with where they stand; and those declared so
@@ -358,6 +358,11 @@ class Cells:
         text = self.source.text
         lines = text.line_starts()
         return text.cut(lines[bisect_right(lines, start) - 1], start).lstrip("\ufeff")
+
+
+def whole(source: Source) -> Cell:
+    """Return the cell that is all of a source."""
+    return Cell(source, Span(source.origin, len(source.text)), "", "")
 
 
 def _wrapper(unit: Unit) -> str:

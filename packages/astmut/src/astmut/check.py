@@ -13,6 +13,8 @@ there are
 4. a *region*: a statement of the module, or of a class of the module: a whole function or method, mostly,
 5. the whole text.
 
+A text of one line is one cell, the whole text: to look for smaller ones would take longer than to compile it.
+
 A cell whose original does not compile in its wrapper says nothing, and the next larger one is asked; so is it
 where a smaller cell refuses. What a small cell cannot see (``global`` and ``nonlocal``, ``__future__`` imports,
 ``return`` with a value in an asynchronous generator) goes to a larger one at once.
@@ -30,6 +32,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 
 from astmut.atoms import Atoms
 from astmut.cell import (
@@ -41,12 +44,13 @@ from astmut.cell import (
     UNENCODABLE,
     Cell,
 )
-from astmut.cells import INDENT, Cells
+from astmut.cells import INDENT, Cells, whole
 from astmut.model import Edit, Span, hull
 from astmut.siblings import Change, Siblings
 from astmut.source import LINE_END, Source
 
 LONG_STATEMENT = 300  # bytes; longer ones are judged by element or argument
+SHORT_LINE = 120  # characters; a text of one line, no longer, is compiled as a whole for each mutant
 
 _UNIVERSAL = {"utf-8", "utf-8-sig"}
 
@@ -72,13 +76,24 @@ class Checker:
     """Judges the mutants of one source, and remembers them: no two of those it accepts have the same tree."""
 
     def __init__(self, source: Source) -> None:
-        """Find the cells of ``source``; none is compiled yet."""
+        """Look at nothing yet."""
         self.source = source
-        self.cells = Cells(source)
         self._may_lack = source.coding not in _UNIVERSAL
-        self._atoms = Atoms(source)
-        self._siblings = Siblings(self.cells)
+        self._one = whole(source) if _is_short_line(source.text.value) else None
         self._combined: dict[tuple[Span, ...], list[list[tuple[Cell, str]]]] = {}
+
+    @cached_property
+    def cells(self) -> Cells:
+        """Where the cells of the source are."""
+        return Cells(self.source)
+
+    @cached_property
+    def _atoms(self) -> Atoms:
+        return Atoms(self.source)
+
+    @cached_property
+    def _siblings(self) -> Siblings:
+        return Siblings(self.cells)
 
     def verdict(self, edits: Sequence[Edit], at: int = -1) -> str:
         """Return why the mutant made by ``edits`` is refused, or nothing.
@@ -87,6 +102,8 @@ class Checker:
         """
         if refused := self._outright(edits):
             return refused
+        if self._one is not None:
+            return self._one.verdict(edits)
         region = self.cells.region(edits[0].span.start, edits[-1].span.end)
         if region is not None and (places := self._certain(edits, at, region)):
             return DUPLICATE if self._siblings.have(Change(region, edits, None, places)) else ""
@@ -249,6 +266,8 @@ class Checker:
 
     def _by_region(self, edits: Sequence[Edit]) -> list[tuple[Cell, list[Edit]]]:
         """Share out edits over the regions (or class headers) that hold them; to the whole text if one has none."""
+        if self._one is not None:
+            return [(self._one, list(edits))]
         cells = self.cells
         shares: dict[Span, tuple[Cell, list[Edit]]] = {}
         for edit in edits:
@@ -261,6 +280,11 @@ class Checker:
             if self._reaches_out(cell, inside) or (small and self._too_small(cell, inside)):
                 return [(cells.whole, list(edits))]
         return list(shares.values())
+
+
+def _is_short_line(text: str) -> bool:
+    """Whether a text is one short line, with or without a line end."""
+    return len(text) <= SHORT_LINE and LINE_END.search(text.strip()) is None
 
 
 def _begins_otherwise(cell: Cell, edits: Sequence[Edit]) -> bool:
