@@ -615,6 +615,10 @@ DECEPTIONS: list[tuple[str, str, bool]] = [
     ("while y: pass\nwith a: pass||\n", "; global x", True),
     ("class A:\n    x\n    y = |1|\n", "1; global x", False),
     ("x\nif a: |globals()|\n", "1; global x", False),
+    # A line joined to the end of the file, and to an empty line.
+    ("assert a, |b|", "b \\\n", False),
+    ("assert a, |b|\n", "b \\\n", True),
+    ("if a:\n    assert a, |b|", "b \\\n", False),
     # What a line begins with decides which block it is in.
     ("class A:\n    |async| def f(): pass\n    x = 1\n", "", False),
     ("class A:\n    ||def f():\n        pass\n    x = 1\n", "# ", False),

@@ -99,13 +99,13 @@ class Cell:
         return at < self.end and self.text.cut(at, self.end)[0] not in _BLANK_OR_COMMENT
 
     def ends_well(self, edits: Sequence[Edit]) -> bool:
-        """Whether the last line is still the cell's own: a backslash at its end would take in the next one."""
+        """Whether the last line is still the cell's own: a backslash at its end would take in the next, or the end."""
         at = self.end
         for (start, end), new in reversed(edits):
             if end < at:
                 break
             if new:
-                return not new.endswith("\\")
+                return not new.rstrip().endswith("\\")
             at = start
         return self.text.bytewise[at - 1 : at] != "\\"
 
@@ -158,9 +158,9 @@ class Cell:
 
     @property
     def one_line(self) -> bool:
-        """Whether the piece stands on one line."""
+        """Whether the piece stands on one line, a line end behind it aside."""
         if self._one_line is None:
-            self._one_line = self.bare or LINE_END.search(self.text.cut(self.start, self.end)) is None
+            self._one_line = self.bare or LINE_END.search(self.text.cut(self.start, self.end).rstrip()) is None
         return self._one_line
 
     def moves(self, edits: Sequence[Edit]) -> bool:
