@@ -21,9 +21,12 @@ SPEED = (
     ("tools: checked, x mutmut unchecked", "mutants a second, each one checked, beside mutmut's unchecked"),
     (
         "snippets: all rules, checked, x ast unchecked",
-        "snippets of one line, all rules, checked, beside `ast.unparse`",
+        "snippets of one line, all rules, each one checked, beside as many kinds with `ast.unparse`, unchecked",
     ),
-    ("snippets: five kinds, checked, x ast unchecked", "the same with the five rules that both have"),
+    (
+        "snippets: five kinds, checked, x ast unchecked",
+        "the same with five kinds alone: comparisons, and/or, booleans, numbers, unary operators",
+    ),
     ("files: all sites, edits ready, x parse", "all sites of all rules, in multiples of `libcst.parse_module`"),
     ("files: every text, x parse", "the same, and every mutant's text"),
     ("files: every text checked, x parse", "the same, and every mutant checked"),

@@ -113,6 +113,7 @@ def test_the_choices_in_the_help_are_those_there_are() -> None:
         ((), "Missing argument 'PATH...'"),
         (("a.py", "--lines", "20-10"), "'20-10' ends before it begins"),
         (("a.py", "--lines", "abc"), "'abc' is not a range of lines"),
+        (("a.py", "--lines", "1-" + "9" * 5000), "is not a range of lines"),
         (("a.py", "--lines", "0"), "lines count from 1"),
         (("a.py", "--max", "0"), "0 is not in the range"),
         (("a.py", "--max", "-1"), "-1 is not in the range"),

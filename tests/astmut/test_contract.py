@@ -619,6 +619,17 @@ DECEPTIONS: list[tuple[str, str, bool]] = [
     ("assert a, |b|", "b \\\n", False),
     ("assert a, |b|\n", "b \\\n", True),
     ("if a:\n    assert a, |b|", "b \\\n", False),
+    # What stands before a semicolon.
+    ("|a|;\nc", "x", True),
+    ("|a|;\nc", "x\n", False),
+    ("|a|;\nc", "x;", False),
+    ("|a|  \\\n ;\nc", "x;", False),
+    ("if b: |a|;\nc\n", "x;", False),
+    ("import |a|; pass\nz\n", "b\n", False),
+    ("if a:\n  x\n  |y = 2| ;\n", "\t", False),
+    ("if a:\n  x\n  |y = 2| ;\n", "", False),
+    ("if a:\n  x;|y = 2| ;\n", "", False),
+    ("if a:\n  x;|y = 2|\n", "", True),
     # What a line begins with decides which block it is in.
     ("class A:\n    |async| def f(): pass\n    x = 1\n", "", False),
     ("class A:\n    ||def f():\n        pass\n    x = 1\n", "# ", False),

@@ -100,6 +100,18 @@ def test_a_rule_that_cuts_a_character_is_named() -> None:
             list(astmut.sites(text, rules=[rule]))
 
 
+@pytest.mark.parametrize("text", ["\ufeffx = 1\n", "\ufeffx = '\u20ac'\n"])
+@pytest.mark.parametrize("place", [astmut.Span(0, 3), astmut.Span(0, 0), astmut.Span(2, 4)])
+def test_a_byte_order_mark_is_no_part_of_the_program(text: str, place: astmut.Span) -> None:
+    for edits in ({place: "y"}, {astmut.Span(3, 4): "y"}):
+        rule = astmut.Rule("my-rule", (), (cst.Module,), lambda _node, _source, edits=edits: [edits])
+        if place in edits:
+            with pytest.raises(astmut.RuleError, match="are not in the text"):
+                list(astmut.sites(text, rules=[rule]))
+        else:
+            assert [mutant.text for mutant in astmut.mutate(text, rules=[rule])] == [text.replace("x", "y")]
+
+
 @pytest.mark.parametrize(
     ("place", "fault"),
     [

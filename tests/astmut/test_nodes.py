@@ -155,6 +155,28 @@ def test_other_threads_have_their_nodes_validated_meanwhile(monkeypatch: pytest.
     assert outcome == ["validated"]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *("return(a if b else c)", "x = a or(b if c else d)", "while(a if b else c): pass", "x = not(lambda: a < b)"),
+        *("assert(lambda: a)(1)", "[a for a in b if(a if b else c)]", "return await f()or 2", "x = await f()is None"),
+    ],
+)
+def test_what_validation_refuses_and_python_does_not_has_its_mutants(statement: str) -> None:
+    """So that it does not matter what a process has parsed before."""
+    look = (
+        "import astmut\n"
+        "from astmut import nodes\n"
+        f"text = 'async def f():\\n  {statement}\\n'\n"
+        "first = [mutant.id for mutant in astmut.mutate(text)]\n"
+        "nodes._parsed = nodes.WORTH\n"
+        "print(len(first), first == [mutant.id for mutant in astmut.mutate(text)])\n"
+    )
+    count, same = printed(look).split()
+    assert int(count) > 0
+    assert same == "True"
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_child_that_is_forked_during_a_parse_validates() -> None:
     look = (

@@ -78,6 +78,7 @@ RIGHT: dict[str, str | bytes] = {
     "byte order mark before a CRLF file": BOM + BODY.replace("\n", "\r\n").encode(),
     "byte order mark before a letter": "\ufeffx = 'é' == ü\n".encode(),
     "latin-1": "# -*- coding: latin-1 -*-\nx = 'é' == ü\nf('ß', 2)\n".encode("latin-1"),
+    "latin-1 of carriage returns": b"# coding: latin-1\rx = '\xe9' == b\r",
     "iso-8859-15": "# coding=iso-8859-15\nx = '€' == b\n".encode("iso-8859-15"),
     "cp1252": "#!/usr/bin/python\n# vim: set fileencoding=cp1252 :\nx = '“q”' if a == b else 1\n".encode("cp1252"),
     "shift_jis": "# coding: shift_jis\nx = '漢字' == b\nf(1, 'ソ')\n".encode("shift_jis"),
@@ -212,6 +213,8 @@ UNREADABLE: dict[str, str | bytes] = {
     "byte order mark against cookie": BOM + b"# coding: latin-1\nx = a == b\n",
     "unknown cookie": b"# coding: no-such-thing\nx = a == b\n",
     "cookie of no text": b"# coding: base64\nx = a == b\n",
+    "cookie idna": b"# coding: idna\nx = a == b\n",
+    "cookie unicode_escape": b"# coding: unicode_escape\nx = a == b\n",
     "cookie rot13": b"# coding: rot13\nk = n == o\n",
     "utf-16": "x = a == b\n".encode("utf-16"),
     "utf-32": "x = a == b\n".encode("utf-32"),
@@ -245,6 +248,25 @@ def test_unreadable_files_give_one_clear_error(name: str) -> None:
     assert message
     assert "\n" not in message
     assert caught.value.line is None or caught.value.line >= 1
+
+
+@pytest.mark.parametrize("coding", ["no-such-thing", "punycode"])
+@pytest.mark.parametrize(("before", "row"), [("", 1), ("\n", 2), ("# one\r\n", 2)])
+def test_the_row_of_a_cookie_is_named(coding: str, before: str, row: int) -> None:
+    with pytest.raises(astmut.ParseError) as caught:
+        astmut.Program(f"{before}# coding: {coding}\n".encode())
+    assert caught.value.line == row
+
+
+@pytest.mark.parametrize("text", ["not a", "f(a)", "1 if a else 2", "True; a < b", "\nimport os; pass", "é(ü, 1)"])
+@pytest.mark.parametrize("mode", ["each", "together"])
+def test_a_byte_order_mark_in_a_str_changes_no_mutant(text: str, mode: Any) -> None:
+    stats, with_mark = astmut.Stats(), astmut.Stats()
+    plain = [mutant.text for mutant in astmut.mutate(text, mode=mode, stats=stats)]
+    assert [mutant.text for mutant in astmut.mutate(f"\ufeff{text}", mode=mode, stats=with_mark)] == [
+        f"\ufeff{one}" for one in plain
+    ]
+    assert with_mark == stats
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])

@@ -26,6 +26,8 @@ UNENCODABLE = "not-in-the-files-encoding"
 # What a piece without a wrapper must not hold, and no change may bring into it.
 NEEDS_WRAPPER = re.compile(r"[\n\r;#\\]|:=|\b(?:await|async|yield|return|break|continue|import|global|nonlocal)\b")
 _ENDS_COMMENTS = re.compile(r"[\r\n'\"]")  # or begins one, where it was in a string
+_SEMICOLON = re.compile(r"(?:[ \t\f]|\\(?:\r\n|\r|\n))*;")  # behind a statement, on its line
+_NO_STATEMENT = frozenset({"", ";", "\r", "\n"})  # what stands before that where a statement has gone
 _BLANK_OR_COMMENT = frozenset(" \t\f\n\r\v#\\")
 # No parenthesis or comma, which a program may have more or fewer of with the same tree. Strings that stand side by side
 # are one, but that one begins where its first begins, whatever is in them.
@@ -99,15 +101,21 @@ class Cell:
         return at < self.end and self.text.cut(at, self.end)[0] not in _BLANK_OR_COMMENT
 
     def ends_well(self, edits: Sequence[Edit]) -> bool:
-        """Whether the last line is still the cell's own: a backslash at its end would take in the next, or the end."""
-        at = self.end
+        """Whether the last line is still the cell's own, and what follows on it still follows a statement.
+
+        A backslash at its end would take in the next line, or the end of the text; a semicolon may follow.
+        """
+        at, last = self.end, ""
         for (start, end), new in reversed(edits):
-            if end < at:
+            if end < at or last:
                 break
-            if new:
-                return not new.rstrip().endswith("\\")
-            at = start
-        return self.text.bytewise[at - 1 : at] != "\\"
+            at, last = start, new
+        if at == self.end and not last:
+            return True
+        last = (last or self.text.cut(self.start, at)).rstrip(" \t\f")
+        if last.rstrip().endswith("\\"):
+            return False
+        return last[-1:] not in _NO_STATEMENT or _SEMICOLON.match(self.text.bytewise, self.end) is None
 
     def may_end_in_comment(self, edits: Sequence[Edit]) -> bool:
         """Whether a comment may take in what follows on the last line, where edits touch a line end or quote."""

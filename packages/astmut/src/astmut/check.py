@@ -47,7 +47,7 @@ from astmut.cell import (
 from astmut.cells import INDENT, Cells, whole
 from astmut.model import Edit, Span, hull
 from astmut.siblings import Change, Siblings
-from astmut.source import LINE_END, Source
+from astmut.source import BOM, LINE_END, Source
 
 LONG_STATEMENT = 300  # bytes; longer ones are judged by element or argument
 SHORT_LINE = 120  # characters; a text of one line, no longer, is compiled as a whole for each mutant
@@ -284,7 +284,7 @@ class Checker:
 
 def _is_short_line(text: str) -> bool:
     """Whether a text is one short line, with or without a line end."""
-    return len(text) <= SHORT_LINE and LINE_END.search(text.strip()) is None
+    return len(text) <= SHORT_LINE and LINE_END.search(text.removeprefix(BOM).strip()) is None
 
 
 def _begins_otherwise(cell: Cell, edits: Sequence[Edit]) -> bool:

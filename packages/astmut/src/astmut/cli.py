@@ -30,7 +30,7 @@ MODES = ("each", "together", "sample")
 LIBRARIES = ("in-scope", "paper")
 _SUBSTITUTE = "substitute-library-function"
 
-_LINES = re.compile(r"(\d+)(?:-(\d+))?")
+_LINES = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?")
 _ID = re.compile(r"[0-9a-f]{16}")
 QUIET_SECONDS = 2.0  # after a Ctrl-C, another does nothing for so long
 

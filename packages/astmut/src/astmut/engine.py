@@ -16,7 +16,7 @@ import libcst as cst
 
 from astmut.cell import INVALID, UNENCODABLE
 from astmut.check import Checker, quiet
-from astmut.model import WORD, Edit, Mutant, Site, Span, Text
+from astmut.model import WORD, Edit, Mutant, Site, Span
 from astmut.rulebook import ANNOTATION, FSTRING, PATTERN, Edits, Replacement, Rewrite, Rule, RuleError, RuleFunction
 from astmut.source import Source, collector_off
 from astmut.where import Wanted
@@ -217,7 +217,7 @@ def _find(  # noqa: C901 - one loop over all nodes, in which each call would cos
 
 def _site_maker(source: Source) -> _SiteMaker:  # noqa: C901 - the closure's branches count as its own
     """Return the function that makes sites of a source's rewrites: one closure, since it is called for each site."""
-    text, place, size = source.text, source.place, len(source.text)
+    text, place, origin, size = source.text, source.place, source.origin, len(source.text)
     ascii_only = text.data is None
     around = f" {text.bytewise} "  # around[i] stands before offset i, around[i + 1] at it
 
@@ -236,8 +236,8 @@ def _site_maker(source: Source) -> _SiteMaker:  # noqa: C901 - the closure's bra
                 elif type(key) is Span:
                     span = key
                     if not ascii_only:
-                        _see_place(text, span)
-                    elif not 0 <= span[0] <= span[1] <= size:
+                        _see_place(source, span)
+                    elif not origin <= span[0] <= span[1] <= size:
                         raise ValueError  # noqa: TRY301 - as all else that a rule may do wrong
                 else:
                     span = place(key)
@@ -313,10 +313,10 @@ def _together(rewrite: Rewrite | Edits) -> Edits:
     return rewrite
 
 
-def _see_place(text: Text, span: Span) -> None:
-    """Raise ``ValueError`` for a span that is not in a text, and ``UnicodeError`` for one that cuts a character."""
-    data = text.data
-    if not 0 <= span.start <= span.end <= len(text):
+def _see_place(source: Source, span: Span) -> None:
+    """Raise ``ValueError`` for a span that is not in a program, and ``UnicodeError`` for one that cuts a character."""
+    data = source.text.data
+    if not source.origin <= span.start <= span.end <= len(source.text):
         raise ValueError
     if data is not None and any(data[at : at + 1] in _IN_CHARACTER for at in span):
         raise UnicodeError
@@ -385,7 +385,7 @@ def _changes(source: Source, number: int, wish: Wish) -> Iterator[Change]:
     for key, new in edits.items():
         try:
             place = source.place(key)
-            _see_place(source.text, place)
+            _see_place(source, place)
         except (KeyError, ValueError) as error:
             raise _wrong(site.rule, source, site.span.start, _fault(error)) from error
         yield Change(*place, new, number, _token(source, node, place) if type(node) in _TEXTS else None)

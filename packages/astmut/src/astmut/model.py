@@ -75,9 +75,13 @@ class Text:
 
     @property
     def bytewise(self) -> str:
-        """The text with one character a byte, ``NON_ASCII`` for each that is no ASCII: what stands at an offset."""
+        """The text with one character a byte, ``NON_ASCII`` for each that is no ASCII: what stands at an offset.
+
+        A byte order mark is three blanks: no word begins or ends with it.
+        """
         if self._bytewise is None:
-            self._bytewise = self.value if self.data is None else self.data.decode("ascii", "replace")
+            bytewise = self.value if self.data is None else self.data.decode("ascii", "replace")
+            self._bytewise = f"   {bytewise[3:]}" if self.value.startswith("\ufeff") else bytewise
         return self._bytewise
 
     def starts_with(self, prefix: str, at: int) -> bool:

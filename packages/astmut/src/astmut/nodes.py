@@ -5,6 +5,8 @@ field by its name, through ``object.__setattr__``, and then validate, for people
 good part of a parse, and neither is needed: the slots of a class can be filled directly, Python has parsed the text
 already, and what libcst prints is compared with it. For all others, and for other threads meanwhile, nodes are made
 as before, in the same steps.
+
+Nor does validation know all of Python: it refuses ``return(a if b else c)`` and ``await f()or a``.
 """
 
 from __future__ import annotations
@@ -29,11 +31,19 @@ if hasattr(os, "register_at_fork"):  # other threads are not there in the child,
 
 
 def parsed_quickly(text: str) -> cst.Module:
-    """Return what ``libcst.parse_module`` does, in less time once a process has parsed ``WORTH`` characters."""
+    """Return what ``libcst.parse_module`` does, in less time once a process has parsed ``WORTH`` characters.
+
+    What libcst parses and its validation refuses is returned all the same.
+    """
     global _parsed  # noqa: PLW0603 - a count; that threads may lose some does not matter
     _parsed += len(text)
     if _parsed < WORTH:
-        return cst.parse_module(text)
+        try:
+            return cst.parse_module(text)
+        except (cst.ParserSyntaxError, RecursionError, MemoryError):
+            raise
+        except Exception:  # noqa: BLE001 - validation does not only raise its own error: TypeError for `not(lambda: a)`
+            _parsed = WORTH
     _prepare()
     thread = get_ident()
     try:

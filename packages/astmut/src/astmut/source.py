@@ -4,6 +4,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import codecs
 import gc
 import io
 import re
@@ -30,6 +31,8 @@ Key = cst.CSTNode | Span
 
 FUTURE_FLAGS = reduce(int.__or__, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
 BOM = "\ufeff"
+# Python's own codings of other things than texts: what they make of a part is no part of what they make of the whole.
+_NOT_OF_FILES = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape"})
 _BLANKS = (b" ", b"\t", b"\f", b"\r", b"\n")
 LINE_END = re.compile(r"\r\n|\r|\n")
 _PLACE = re.compile(r"parser error: error at (\d+):(\d+): ")
@@ -229,13 +232,16 @@ def _decode(data: bytes) -> tuple[str, str]:
     if not isinstance(data, bytes):
         raise TypeError(f"the program must be str, bytes or Source, not {type(data).__name__}")
     coding = "utf-8"
+    lines = data if b"\n" in data else data.replace(b"\r", b"\n")
+    cookie = _COOKIE.search(lines.removeprefix(BOM.encode()))
+    row = cookie[0].count(b"\n") + 1 if cookie else 1
     try:
-        coding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        coding, _ = tokenize.detect_encoding(io.BytesIO(lines).readline)
     except (SyntaxError, LookupError) as error:
-        if _COOKIE.search(
-            data.removeprefix(BOM.encode())
-        ):  # without one, the decoding below says where the bad byte is
-            raise ParseError(f"cannot be decoded: {error}", 1) from None
+        if cookie:  # without one, the decoding below says where the bad byte is
+            raise ParseError(f"cannot be decoded: {error}", row) from None
+    if codecs.lookup(coding).name in _NOT_OF_FILES:
+        raise ParseError(f"cannot be decoded: {coding} is no coding of a file", row)
     try:
         text = data.decode(coding)
         same = coding in {"utf-8", "utf-8-sig"} or text.encode(coding) == data
