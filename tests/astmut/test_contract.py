@@ -619,6 +619,10 @@ DECEPTIONS: list[tuple[str, str, bool]] = [
     ("assert a, |b|", "b \\\n", False),
     ("assert a, |b|\n", "b \\\n", True),
     ("if a:\n    assert a, |b|", "b \\\n", False),
+    # The wrapper's last line as a block.
+    ("c = '''\nx'''||\n", "\nif a: ", False),
+    ("def f():\n    if b:\n        c = '''\nx'''||\n", "\nif a:", False),
+    ("class A:\n    def f(): b||\n", "\nif a:\t", False),
     # What stands before a semicolon.
     ("|a|;\nc", "x", True),
     ("|a|;\nc", "x\n", False),

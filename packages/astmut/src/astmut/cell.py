@@ -103,7 +103,8 @@ class Cell:
     def ends_well(self, edits: Sequence[Edit]) -> bool:
         """Whether the last line is still the cell's own, and what follows on it still follows a statement.
 
-        A backslash at its end would take in the next line, or the end of the text; a semicolon may follow.
+        A backslash at its end would take in the next line, or the end of the text, and a colon what the wrapper has
+        there as a block; a semicolon may follow.
         """
         at, last = self.end, ""
         for (start, end), new in reversed(edits):
@@ -113,7 +114,7 @@ class Cell:
         if at == self.end and not last:
             return True
         last = (last or self.text.cut(self.start, at)).rstrip(" \t\f")
-        if last.rstrip().endswith("\\"):
+        if last.rstrip().endswith(("\\", ":")):
             return False
         return last[-1:] not in _NO_STATEMENT or _SEMICOLON.match(self.text.bytewise, self.end) is None
 
