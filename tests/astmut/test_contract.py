@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from whole import tree
 
 import astmut
-from astmut.check import SHORT_LINE, Checker
+from astmut.check import SHORT_LINE, Checker, _is_short_line
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
 ROOT = Path(__file__).parents[2]
@@ -395,7 +395,7 @@ PROGRAMS.append("""TABLE = {
     "as the check does with all that is over three hundred bytes") # four
 """)
 
-# Each is judged as a whole: with a line end or without, with blank lines and comments around it.
+# Each is judged as a whole: with a line end or without, with blank lines before it, a comment behind it.
 LINES = [
     "df[df['a'] == 1].sort_values(by=['b', \"c\"], ascending=False)\n",
     "x = [int(i) for i in re.split(r'[,;]', s) if i and not i.isspace()]",
@@ -403,7 +403,7 @@ LINES = [
     "print(f'{x!r:>{n}}' 'b', 1if y else 2)  # one",
     "if (n := len(a)) > 10: raise ValueError('too long') from None",
     "async def f(x: int = 0) -> 'y': return [await g(i) async for i in x]\r\n",
-    '\n\n  \t# two\nassert all(i in d for i in e), "no"',
+    '\n\n  \t\nassert all(i in d for i in e), "no"',
 ]
 
 LAYOUT = ["\n", "\n    ", "\n        ", "\\\n", "\\", " ", "\t", "\x0c", "#", "# c", ";", "; "]
@@ -445,7 +445,7 @@ def pieces() -> list[Piece]:
 
 @cache
 def lines() -> list[Piece]:
-    assert all(len(line) <= SHORT_LINE for line in LINES)
+    assert all(map(_is_short_line, LINES))
     return [Piece(line) for line in LINES]
 
 

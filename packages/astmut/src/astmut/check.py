@@ -13,7 +13,7 @@ there are
 4. a *region*: a statement of the module, or of a class of the module: a whole function or method, mostly,
 5. the whole text.
 
-A text of one line is one cell, the whole text: to look for smaller ones would take longer than to compile it.
+A text of one short line is one cell, the whole text: to look for smaller ones would take longer than to compile it.
 
 A cell whose original does not compile in its wrapper says nothing, and the next larger one is asked; so is it
 where a smaller cell refuses. What a small cell cannot see (``global`` and ``nonlocal``, ``__future__`` imports,

@@ -217,7 +217,7 @@ def _find(  # noqa: C901 - one loop over all nodes, in which each call would cos
 
 def _site_maker(source: Source) -> _SiteMaker:  # noqa: C901 - the closure's branches count as its own
     """Return the function that makes sites of a source's rewrites: one closure, since it is called for each site."""
-    text, place, origin, size = source.text, source.place, source.origin, len(source.text)
+    text, place, size = source.text, source.place, len(source.text)
     ascii_only = text.data is None
     around = f" {text.bytewise} "  # around[i] stands before offset i, around[i + 1] at it
 
@@ -237,7 +237,7 @@ def _site_maker(source: Source) -> _SiteMaker:  # noqa: C901 - the closure's bra
                     span = key
                     if not ascii_only:
                         _see_place(source, span)
-                    elif not origin <= span[0] <= span[1] <= size:
+                    elif not 0 <= span[0] <= span[1] <= size:  # a byte order mark is no ASCII
                         raise ValueError  # noqa: TRY301 - as all else that a rule may do wrong
                 else:
                     span = place(key)

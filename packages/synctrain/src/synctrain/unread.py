@@ -38,7 +38,7 @@ def unread(config: Config) -> dict[str, str]:
     if negatives.source != "nearest":
         found["negatives.nearest"] = f"negatives.source = {negatives.source}"
     if not negatives.soft:
-        found |= dict.fromkeys(sorted(f"negatives.{name}" for name in _OF_SOFT - {"soft"}), "negatives.soft = 0")
+        found |= dict.fromkeys((f"negatives.{name}" for name in _OF_SOFT - {"soft"}), "negatives.soft = 0")
     if negatives.mode != "each":
         found["negatives.most"] = f"negatives.mode = {negatives.mode}"
     if build.draws_mutants(config):
