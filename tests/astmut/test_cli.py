@@ -636,6 +636,23 @@ def test_settings_of_git_change_nothing(repository: Path, monkeypatch: pytest.Mo
     assert places(".", "--diff-base", "HEAD") == expected
 
 
+@pytest.mark.parametrize("renames", ["true", "false"])
+def test_of_a_renamed_file_the_lines_that_changed(repository: Path, renames: str) -> None:
+    git(repository, "config", "diff.renames", renames)
+    lines = [f"line_{n} = True\n" for n in range(20)]
+    (repository / "old.py").write_text("".join(lines), "utf-8")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "two")
+    git(repository, "mv", "old.py", "sub/moved.py")
+    (repository / "sub" / "moved.py").write_text("".join(lines).replace("line_7", "seven"), "utf-8")
+    assert places(".", "--diff-base", "HEAD") == ["sub/moved.py:8"]
+    git(repository, "commit", "-q", "-a", "-m", "three")
+    assert places(".", "--diff-base", "HEAD~1") == ["sub/moved.py:8"]
+    (repository / "old.py").write_text("new = True\n", "utf-8")  # where the former name is a file again, both are new
+    git(repository, "add", ".")
+    assert places(".", "--diff-base", "HEAD~1") == ["old.py:1", *(f"sub/moved.py:{row}" for row in range(1, 21))]
+
+
 def test_a_hook_in_a_linked_worktree_sees_the_lines_that_changed(
     repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

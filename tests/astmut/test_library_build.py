@@ -291,6 +291,7 @@ def test_what_users_cannot_import_is_left_out(tmp_path: Path) -> None:
             "shop/guarded.py": "try:\n    import no_such_module_here\nexcept ImportError: pass\ndef h(): ...\n",
             "shop/refuses.py": "raise ImportError\ndef r(): ...\n",
             "shop/built_in.py": "import _collections\ndef b(): ...\n",  # typeshed has no stub of it
+            "shop/typed.pyi": "def s(): ...\n",
         },
     )
     found, report = read(tmp_path)
@@ -299,6 +300,7 @@ def test_what_users_cannot_import_is_left_out(tmp_path: Path) -> None:
         "shop.gtk": "needs no_such_module_here, which is not there",
         "shop.uses": "needs no_such_module_here, which is not there",
         "shop.refuses": "raises an error when it is imported",
+        "shop.typed": "is not there: there is only its stub, typed.pyi",
     }
 
 
@@ -380,7 +382,12 @@ def test_a_module_of_one_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("shopp", "there is no package 'shopp'"), ("../x", "'../x' is no name of a package")]
+    ("name", "message"),
+    [
+        ("shopp", "there is no package 'shopp'"),
+        ("../x", "'../x' is no name of a package"),
+        ("math", "'math' is a part of the standard library: give python"),
+    ],
 )
 def test_what_is_not_there_is_an_error(tmp_path: Path, name: str, message: str) -> None:
     with pytest.raises(BuildError, match=message):

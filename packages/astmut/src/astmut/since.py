@@ -14,8 +14,8 @@ T = TypeVar("T")
 Ranges = tuple[tuple[int, int], ...]
 
 _HUNK = re.compile(rb"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", re.MULTILINE)
-_PLAIN = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--ignore-submodules")
 # Whatever the user's settings and the repository's attributes say.
+_PLAIN = ("diff", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames=50%", "-l1000", "--ignore-submodules")
 _HUNKS = (*_PLAIN, "--text", "--unified=0", "--inter-hunk-context=0", "--diff-algorithm=myers", "--indent-heuristic")
 
 
@@ -24,10 +24,14 @@ class GitError(Exception):
 
 
 class _Repository(NamedTuple):
-    """The commit of the revision, the names that changed since, and the names that git does not track."""
+    """The commit of the revision, the names that changed since, and the names that git does not track.
+
+    With each changed name goes what tells git which file that is: the name, and before it the former one of a file that
+    was renamed.
+    """
 
     commit: str
-    changed: frozenset[bytes]
+    changed: dict[bytes, tuple[bytes, ...]]
     unknown: frozenset[bytes]
 
 
@@ -53,8 +57,8 @@ class Since:
             return None
         if name not in changed:
             return ()
-        spec = b":(top,literal)" + name
-        return tuple(_added(git(root, *_HUNKS, commit, "--", os.fsdecode(spec))))
+        names = (os.fsdecode(b":(top,literal)" + each) for each in changed[name])
+        return tuple(_added(git(root, *_HUNKS, commit, "--", *names)))
 
     def _repository(self, root: Path) -> _Repository:
         try:
@@ -64,9 +68,9 @@ class Since:
         commit = found.decode().strip()
         if commit.startswith("^"):  # all but what leads to it
             raise GitError(f"{self.revision!r} is no single revision")
-        changed = git(root, *_PLAIN, "--name-only", "-z", commit, "--")
+        changed = git(root, *_PLAIN, "--name-status", "-z", commit, "--")
         unknown = git(root, "ls-files", "--others", "-z")
-        return _Repository(commit, frozenset(changed.split(b"\0")), frozenset(unknown.split(b"\0")))
+        return _Repository(commit, dict(_changed(changed.split(b"\0"))), frozenset(unknown.split(b"\0")))
 
 
 def _once(known: dict[Path, T | GitError], key: Path, ask: Callable[[Path], T]) -> T:
@@ -85,6 +89,14 @@ def _once(known: dict[Path, T | GitError], key: Path, ask: Callable[[Path], T]) 
 def _root(folder: Path) -> Path:
     """Return the root of the repository that a folder is in."""
     return Path(os.fsdecode(git(folder, "rev-parse", "--show-toplevel").rstrip(b"\r\n"))).resolve()
+
+
+def _changed(fields: list[bytes]) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
+    """Yield the names in what git says of changed files: a letter and a name; R or C, the former name and the name."""
+    rest = iter(fields)
+    for status in filter(None, rest):
+        names = tuple(next(rest) for _ in range(2 if status[:1] in {b"R", b"C"} else 1))
+        yield names[-1], names
 
 
 def _added(diff: bytes) -> Iterator[tuple[int, int]]:

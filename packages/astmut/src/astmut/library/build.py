@@ -96,12 +96,19 @@ def build(
                 if not modules and missing_ok:
                     continue
                 if not modules:
-                    raise BuildError(f"there is no package {package!r} in the folders where Python would look")
+                    raise BuildError(_not_found(package))
                 report.packages[package] = _version(package)
                 found.update(_identified(_of_modules(reader, modules), paths))
     finally:
         quiet.setLevel(level)
     return _folded(found, report.packages), report
+
+
+def _not_found(package: str) -> str:
+    """Return what is wrong with a package that no folder holds."""
+    if package in sys.stdlib_module_names:
+        return f"{package!r} is a part of the standard library: give {STANDARD_LIBRARY}, which is all of it"
+    return f"there is no package {package!r} in the folders where Python would look"
 
 
 def _identified(found: dict[str, Signature], paths: Sequence[Path]) -> dict[str, Signature]:

@@ -322,7 +322,9 @@ class Reader:
         """Return the modules that a module imports at once, or what is wrong with it itself."""
         spec = self._spec(name)
         if spec is None:
-            return Hindrance(name, "is not there")
+            stub = self.path(name)
+            found = "" if stub is None else f": there is only its stub, {stub.name}"
+            return Hindrance(name, f"is not there{found}")
         if spec.origin is None or not spec.origin.endswith(".py"):
             return []
         try:
