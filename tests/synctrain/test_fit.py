@@ -19,7 +19,7 @@ from synctrain.build import Sets
 from synctrain.checkpoint import load as load_checkpoint
 from synctrain.config import load as load_config
 from synctrain.curriculum import Fixed
-from synctrain.draw import Drawn, _scores, draw
+from synctrain.draw import _scores, draw
 from synctrain.encoders import Bow, load
 from synctrain.loop import TrainingError
 from synctrain.objectives import right
@@ -441,27 +441,18 @@ def test_without_validation_the_last_model_is_kept(runs: Runs, tmp_path: Path) -
 
 
 def test_a_query_is_answered_by_all_code_of_its_intent(runs: Runs) -> None:
-    parts = runs.parts(runs.config())
+    config = runs.config()
+    parts = runs.parts(config)
     intents = parts.material.intent
     twice = next(int(n) for n in range(len(intents)) if (intents == intents[n]).sum() > 1)
-    pairs = [*np.flatnonzero(intents == intents[twice])[:2], np.flatnonzero(intents != intents[twice])[0]]
-    drawn = Drawn(
-        np.arange(3),
-        parts.material.code[np.array(pairs)],
-        np.zeros(3, bool),
-        0,
-        0.0,
-        parts.material.same(np.array(pairs)),
-    )
-    chosen = np.array(pairs)
-    texts = np.concatenate([parts.material.query[chosen], parts.material.code[chosen], drawn.text])
-    unique, where = np.unique(texts, return_inverse=True)
-    vectors = torch.arange(len(unique))[:, None].float()
-    embedded = loop._embedded(vectors, where, drawn)
+    chosen = np.array([*np.flatnonzero(intents == intents[twice])[:2], np.flatnonzero(intents != intents[twice])[0]])
+    batch = loop._batch(parts, config, chosen, None, np.random.default_rng(0))
+    vectors = torch.arange(len(batch.texts))[:, None].float()
+    embedded = loop._embedded(vectors, batch)
     assert embedded.same.tolist() == [[True, True, False], [True, True, False], [False, False, True]]
-    assert [unique[int(one)] for one in embedded.query[:, 0]] == parts.material.query[chosen].tolist()
-    assert [unique[int(one)] for one in embedded.positive[:, 0]] == parts.material.code[chosen].tolist()
-    assert [unique[int(one)] for one in embedded.negative[:, 0]] == drawn.text.tolist()
+    assert batch.texts[embedded.query[:, 0].int()].tolist() == parts.material.query[chosen].tolist()
+    assert batch.texts[embedded.positive[:, 0].int()].tolist() == parts.material.code[chosen].tolist()
+    assert batch.texts[embedded.negative[:, 0].int()].tolist() == batch.drawn.text.tolist()
 
 
 def test_validation_measures_the_model_as_it_is(runs: Runs, tmp_path: Path) -> None:
@@ -477,14 +468,11 @@ def triplets(parts: Parts, config: Any, hard: float) -> tuple[float, float]:
     """Loss and accuracy over 200 pairs with a negative each, drawn evenly: the same ones whatever the weights."""
     probe = dataclasses.replace(parts, curriculum=Fixed({"soft": 1 - hard, "hard": hard}))
     evenly = dataclasses.replace(config, negatives=dataclasses.replace(config.negatives, sampling="uniform"))
-    pairs = np.arange(200)
-    drawn = draw(probe, evenly, pairs, np.zeros_like(pairs), np.random.default_rng(0))
-    texts = np.concatenate([parts.material.query[pairs], parts.material.code[pairs], drawn.text])
-    unique, where = np.unique(texts, return_inverse=True)
+    batch = loop._batch(probe, evenly, np.arange(200), None, np.random.default_rng(0))
     parts.encoder.eval()
     with torch.no_grad():
-        vectors = torch.cat([parts.encoder(parts.store.gather(part)) for part in np.array_split(unique, 8)])
-    embedded = loop._embedded(vectors, where, drawn)
+        vectors = torch.cat([parts.encoder(parts.store.gather(part)) for part in np.array_split(batch.texts, 8)])
+    embedded = loop._embedded(vectors, batch)
     return float(parts.objective(embedded).value), float(right(embedded, "cos").double().mean())
 
 

@@ -6,7 +6,7 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from accelerate import Accelerator
+from numpy.typing import NDArray
 from torch import Tensor
 
 from synctrain import checkpoint
@@ -71,12 +72,7 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
         CheckpointError: a checkpoint cannot be written, or read.
     """
     optim = config.optim
-    try:
-        accelerator = Accelerator(mixed_precision=optim.precision, gradient_accumulation_steps=optim.accumulation)
-    except ValueError as error:
-        raise TrainingError(f"optim.precision = {optim.precision}: {error}") from None
-    if optim.precision == "fp16" and accelerator.scaler is None:
-        raise TrainingError("optim.precision = fp16: needs a GPU; bf16 does not")
+    accelerator = _accelerator(config)
     rank, world, main = accelerator.process_index, accelerator.num_processes, accelerator.is_main_process
     material, curriculum, objective = parts.material, parts.curriculum, parts.objective
     rows = rows_of(material, config)
@@ -103,15 +99,7 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
     if resume:
         found = checkpoint.load(out / "checkpoints", _warn if main else nothing)
         if found is not None:
-            if found.state["run"] != run:
-                was = ", ".join(f"{number} {name}" for name, number in found.state["run"].items())
-                now = ", ".join(f"{number} {name}" for name, number in run.items())
-                raise TrainingError(f"{out}: was begun with {was}, and has {now} now; it cannot go on")
-            if of(found.state.get("config", plain(config))) != config:  # of: an earlier version had fewer settings
-                raise TrainingError(
-                    f"{out / 'config.json'}: differs from the settings that checkpoint step-{found.step:08d} was made "
-                    f"with; a resumed run keeps its own"
-                )
+            _check_same_run(found, run, config, out)
             checkpoint.restore(found, encoder, optimizer.optimizer)
             curriculum.load_state_dict(found.state["curriculum"])
             first, best, best_step = found.step, tuple(found.state["best"]), found.state["best_step"]
@@ -154,31 +142,20 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                 number = step * optim.accumulation + micro
                 chance = np.random.default_rng((config.seed, 0x57, number, rank))
                 torch.manual_seed(int(chance.integers(2**63)))
-                chosen = order.batch(number, rank, world)
-                pairs, block = chosen % len(material.query), chosen // len(material.query)
-                drawn = draw(parts, config, pairs, block, chance)
-                texts = np.concatenate([material.query[pairs], material.code[pairs], drawn.text])
-                unique, where = np.unique(texts, return_inverse=True)
-                others = None if partners is None else partners.draw(pairs, chance)
-                if others is not None:  # never merged: code that is its own partner is to be dropped out anew
-                    where = np.concatenate([where, len(unique) + np.arange(len(pairs))])
-                    unique = np.concatenate([unique, material.code[others]])
+                batch = _batch(parts, config, order.batch(number, rank, world), partners, chance)
                 with accelerator.accumulate(model):
                     with accelerator.autocast():
-                        vectors = model(parts.store.gather(unique))
-                    embedded = _embedded(vectors, where, drawn)
-                    if others is not None:
-                        same = torch.from_numpy(material.same_partner(pairs, others))
-                        embedded = embedded._replace(same_partner=same.to(vectors.device))
+                        vectors = model(parts.store.gather(batch.texts))
+                    embedded = _embedded(vectors, batch)
                     loss = objective(embedded)
                     correct = right(embedded, objective.similarity, config.objective.accuracy_margin)
-                    seen += _seen(loss.value, outcome(correct, embedded.hard), drawn, encoder, stop=asked())
+                    seen += _seen(loss.value, outcome(correct, embedded.hard), batch.drawn, encoder, stop=asked())
                     if not math.isfinite(float(loss.value.detach())):
-                        broken = broken or _rows(material, pairs)
+                        broken = broken or _rows(material, batch.pairs)
                     if micro == optim.accumulation - 1:  # all processes together, or some would wait for the others
                         together = accelerator.reduce(seen, "sum")
                         if not math.isfinite(float(together[0])):
-                            raise TrainingError(_broken(step + 1, broken or _rows(material, pairs), out))
+                            raise TrainingError(_broken(step + 1, broken or _rows(material, batch.pairs), out))
                     accelerator.backward(loss.value)
                     if optim.clip and accelerator.sync_gradients:
                         accelerator.clip_grad_norm_(trained, optim.clip)
@@ -187,13 +164,13 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                 for name, value in loss.parts.items():
                     loss_parts[name] = loss_parts.get(name, 0.0) + float(value.detach()) / optim.accumulation
             step += 1
+            last_rows = _rows(material, batch.pairs)
             values = dict(zip(_SEEN, together.tolist(), strict=True))
             counts = [(int(values[f"{task}_right"]), int(values[f"{task}_seen"])) for task in ("soft", "hard")]
             curriculum.observe(counts)
             stopped = values["stop"] > 0
             if main:
-                seconds = time.perf_counter() - begun
-                micros = optim.accumulation * world
+                micros, seconds = optim.accumulation * world, time.perf_counter() - begun
                 line = {
                     "loss": values["loss"] / micros,
                     **{f"loss.{name}": value for name, value in loss_parts.items()},
@@ -204,7 +181,7 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                     "rate": optimizer.param_groups[0]["lr"],
                     "tokens": int(values["tokens"]),
                     "real_tokens": values["tokens"] / max(1.0, values["places"]),
-                    "pairs_per_second": len(pairs) * micros / seconds,
+                    "pairs_per_second": len(batch.pairs) * micros / seconds,
                     "seconds": seconds,
                 }
                 log.write(step, line)
@@ -212,14 +189,14 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
             due = last or step % config.evaluation.every == 0
             saves = last or stopped or step % config.evaluation.checkpoint == 0
             if (due or saves) and not all(bool(weight.isfinite().all()) for weight in trained):
-                raise TrainingError(_broken(step, _rows(material, pairs), out))
+                raise TrainingError(_broken(step, last_rows, out))
             if parts.validate is not None and due:
                 if main:
                     with blended(encoder, begun_with, optim.initial):
                         try:
                             measures = parts.validate(parts.embed)
                         except ValueError as error:
-                            raise TrainingError(f"{_broken(step, _rows(material, pairs), out)}; {error}") from None
+                            raise TrainingError(f"{_broken(step, last_rows, out)}; {error}") from None
                         log.write(step, measures, event="validation")
                         score = tuple(measures[name] for name in parts.validate.deciding)
                         if score > best:
@@ -234,10 +211,68 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
     return Ended(step, stopped, best[0] if best else -math.inf, best_step)
 
 
-def _embedded(vectors: Tensor, where: Numbers, drawn: Drawn) -> Embedded:
+def _accelerator(config: Config) -> Accelerator:
+    """Return what knows the devices and processes. Raises ``TrainingError`` for a precision that they lack."""
+    optim = config.optim
+    try:
+        accelerator = Accelerator(mixed_precision=optim.precision, gradient_accumulation_steps=optim.accumulation)
+    except ValueError as error:
+        raise TrainingError(f"optim.precision = {optim.precision}: {error}") from None
+    if optim.precision == "fp16" and accelerator.scaler is None:
+        raise TrainingError("optim.precision = fp16: needs a GPU; bf16 does not")
+    return accelerator
+
+
+def _check_same_run(found: checkpoint.Checkpoint, run: Mapping[str, int], config: Config, out: Path) -> None:
+    """Raise ``TrainingError`` for a checkpoint of a run of another size, or with other settings."""
+    if found.state["run"] != run:
+        was = ", ".join(f"{number} {name}" for name, number in found.state["run"].items())
+        now = ", ".join(f"{number} {name}" for name, number in run.items())
+        raise TrainingError(f"{out}: was begun with {was}, and has {now} now; it cannot go on")
+    if of(found.state.get("config", plain(config))) != config:  # of: an earlier version had fewer settings
+        raise TrainingError(
+            f"{out / 'config.json'}: differs from the settings that checkpoint step-{found.step:08d} was made "
+            f"with; a resumed run keeps its own"
+        )
+
+
+class _Batch(NamedTuple):
+    """A batch of pairs before it is encoded.
+
+    ``texts`` are the numbers of all texts to encode, each text once; ``where`` says where in them the queries, the
+    code, the negatives and the partners stand. ``same_partner`` is None without partners.
+    """
+
+    pairs: Numbers
+    drawn: Drawn
+    texts: Numbers
+    where: Numbers
+    same_partner: NDArray[np.bool_] | None
+
+
+def _batch(
+    parts: Parts, config: Config, rows: Numbers, partners: Partners | None, chance: np.random.Generator
+) -> _Batch:
+    """Return the pairs of some rows of a run, with the negatives and the partners that are drawn for them."""
+    material = parts.material
+    pairs, block = rows % len(material.query), rows // len(material.query)
+    drawn = draw(parts, config, pairs, block, chance)
+    texts = np.concatenate([material.query[pairs], material.code[pairs], drawn.text])
+    unique, where = np.unique(texts, return_inverse=True)
+    if partners is None:
+        return _Batch(pairs, drawn, unique, where, None)
+    others = partners.draw(pairs, chance)
+    # Never merged: code that is its own partner is to be dropped out anew.
+    where = np.concatenate([where, len(unique) + np.arange(len(pairs))])
+    unique = np.concatenate([unique, material.code[others]])
+    return _Batch(pairs, drawn, unique, where, material.same_partner(pairs, others))
+
+
+def _embedded(vectors: Tensor, batch: _Batch) -> Embedded:
     """Return the batch as an objective sees it: queries, positives, negatives, and partners where there are any."""
+    drawn, same = batch.drawn, batch.same_partner
     device, count, negatives = vectors.device, len(drawn.same), len(drawn.text)
-    found = vectors[torch.from_numpy(where).to(device)]
+    found = vectors[torch.from_numpy(batch.where).to(device)]
     sizes = [count, count, negatives, len(found) - 2 * count - negatives]
     query, positive, negative, partner = torch.split(found, sizes)
     return Embedded(
@@ -248,6 +283,7 @@ def _embedded(vectors: Tensor, where: Numbers, drawn: Drawn) -> Embedded:
         hard=torch.from_numpy(drawn.hard).to(device),
         same=torch.from_numpy(drawn.same).to(device),
         partner=partner if len(partner) else None,
+        same_partner=None if same is None else torch.from_numpy(same).to(device),
     )
 
 
