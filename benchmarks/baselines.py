@@ -46,11 +46,11 @@ def train_peer(seed: int, folder: Path, precision: str, train_on: str, test_on: 
     """Train with MultipleNegativesRankingLoss as its users would: linear schedule, clipping at 1, cosine, scale 20."""
     import peer
 
-    from synctrain import build, config, encoders
+    from synctrain import config, encoders, inputs
     from synctrain.types import nothing
 
     chosen = config.load("best", (), [*COMMON, f"data.train={train_on}", f"data.test={list(test_on)}"])
-    pairs = build.read_sets(replace(chosen, seed=seed), nothing).train
+    pairs = inputs.read_sets(replace(chosen, seed=seed), nothing).train
     trainer = peer.trainer(
         "minilm",
         [{"anchor": pair.query, "positive": pair.code} for pair in pairs],

@@ -39,12 +39,12 @@ def config_of(way: str, form: Sequence[str]) -> Any:
 
 def child(way: str, form: Sequence[str], out: Path) -> dict[str, Any]:
     """In a fresh process: one epoch, and where its seconds went."""
-    from synctrain import build, loop
+    from synctrain import build, inputs, loop
     from synctrain.types import nothing
 
     chosen = config_of(way, form)
     begun = time.perf_counter()
-    sets = build.read_sets(chosen, nothing)
+    sets = inputs.read_sets(chosen, nothing)
     read = time.perf_counter()
     if way == PEER:
         return {"read": read - begun, **theirs(sets.train, chosen, out)}

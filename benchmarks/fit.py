@@ -58,11 +58,11 @@ def spread(mutants: dict[str, list[Any]]) -> dict[str, list[Any]]:
 
 def run(preset: str, settings: Sequence[str], folder: Path) -> dict[str, Any]:
     """Train one preset and measure it before and after."""
-    from synctrain import build, config, data, measure, train
+    from synctrain import config, data, inputs, measure, train
 
     chosen = config.load(preset, (), [*EQUAL.get(preset, ()), *settings])
     outcome = train.train(chosen, folder, quiet=True, say=print)
-    split = build.read_sets(chosen, print)
+    split = inputs.read_sets(chosen, print)
     sets = [data.read_retrieval(DATA / name) for name in SETS if (DATA / name).is_dir()]
     if split.held_out:
         sets.insert(0, split.held_out)

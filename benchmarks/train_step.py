@@ -67,11 +67,11 @@ def config_of(way: str, steps: int, form: Sequence[str]) -> Any:
 
 def ours(way: str, steps: int, form: Sequence[str], out: Path) -> tuple[list[float], float]:
     """Train with synctrain; seconds of each step from its log."""
-    from synctrain import build, loop
+    from synctrain import build, inputs, loop
     from synctrain.types import nothing
 
     config = config_of(way, steps, form)
-    parts = build.build(config, build.read_sets(config, nothing), nothing)
+    parts = build.build(config, inputs.read_sets(config, nothing), nothing)
     loop.fit(parts, config, out, quiet=True)
     rows = steps_in(out)
     return [row["seconds"] for row in rows], statistics.mean(row["real_tokens"] for row in rows)
@@ -83,12 +83,12 @@ def theirs(way: str, steps: int, form: Sequence[str], out: Path) -> tuple[list[f
     import torch
     from transformers import TrainerCallback
 
-    from synctrain import build, data, negatives
+    from synctrain import data, inputs, negatives
     from synctrain.types import nothing
 
     kind = way.rpartition(" ")[2]
     config = config_of(kind, steps, form)
-    pairs = build.read_sets(config, nothing).train
+    pairs = inputs.read_sets(config, nothing).train
     soft = negatives.draw_soft(pairs, config.negatives.soft, config.seed, normalised=data.fingerprint)
     count = PER_PAIR if kind == "triplets" else 1
     order = torch.randperm(len(pairs)).tolist()[: steps * BATCH // count]

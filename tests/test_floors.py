@@ -15,7 +15,7 @@ FLOORS = {
     " > check, strings, substitutes, variables > siblings > cells"
     " > atoms, cell, rulebook, where, layout, formats, imports, scope, walrus"
     " > surroundings, words > source > model, nodes, spans, tokens, trees, library/*",
-    "synctrain": "__main__ > cli > baselines, probe > train, measure > unread > build, excerpt, loop, report > draw, nearest"
+    "synctrain": "__main__ > cli > baselines, probe > train, measure > unread > build, excerpt, loop, report > draw, inputs, nearest"
     " > data/*, encoders/*, negatives/*, curriculum/*, objectives/*, evaluate/*, blend, checkpoint, order, parts"
     " > __init__, types, config, files, log",
 }

@@ -12,7 +12,7 @@ from accelerate.state import AcceleratorState
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, RobertaConfig, RobertaModel
 
-from synctrain import build, checkpoint, loop
+from synctrain import build, checkpoint, inputs, loop
 from synctrain.config import Config, load
 from synctrain.data import harvest, read_pairs, write_pairs
 from synctrain.encoders import Bow, train_tokenizer
@@ -205,7 +205,7 @@ class Runs:
         return load(preset, settings=self.settings(*more))
 
     def parts(self, config: Config) -> Parts:
-        return build.build(config, build.read_sets(config, silent), silent)
+        return build.build(config, inputs.read_sets(config, silent), silent)
 
     def fit(self, out: Path, *more: str, preset: str | None = None, resume: bool = False) -> list[dict[str, Any]]:
         """Train, and return the lines of the log without the times."""

@@ -15,7 +15,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from synctrain import baselines, build, data, encoders, loop
+from synctrain import baselines, build, data, encoders, inputs, loop
 from synctrain.cli import main
 from synctrain.config import Config, ConfigError, of, plain, presets
 from synctrain.draw import draw
@@ -435,7 +435,7 @@ def test_all_rows_take_equal_steps_on_equal_pairs(planned: Any, tmp_path: Path) 
     rows = [*baselines.ROWS, f"mine={tmp_path / 'mine.toml'}"]
     recipes, said, _ = planned(*rows)
     found = settings_of(recipes)
-    pairs = {name: len(build.read_sets(one, silent).train) for name, one in found.items()}
+    pairs = {name: len(inputs.read_sets(one, silent).train) for name, one in found.items()}
     assert len(set(pairs.values())) == 1
     steps = math.ceil(5 * pairs["soft"] / 48)
     assert f"{steps} steps a run: 5 passes over {pairs['soft']} pairs" in said

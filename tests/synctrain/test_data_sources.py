@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from synctrain import build, data
+from synctrain import data, inputs
 from synctrain.config import load
 from synctrain.data.sources import Source, apart, qualified, sources
 from synctrain.types import DataError, Pair
@@ -28,7 +28,7 @@ def rows(word: str, *, question_ids: bool = False) -> list[dict[str, object]]:
 
 def trained(*names: Path, more: str = "data.held_out=0.0") -> list[Pair]:
     given = json.dumps([str(name) for name in names])
-    return build.read_sets(load("soft", (), [f"data.train={given}", more]), silent).train
+    return inputs.read_sets(load("soft", (), [f"data.train={given}", more]), silent).train
 
 
 def test_pairs_that_are_too_few_are_named_with_what_was_left_out(tmp_path: Path) -> None:

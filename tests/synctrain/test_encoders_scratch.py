@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
-from synctrain import build, config, data, loop
+from synctrain import build, config, data, inputs, loop
 from synctrain.encoders import SCRATCH, Bow, Cnn, ModelError, Rnn, Scratch, embedder, load, train_tokenizer
 from synctrain.evaluate.retrieval import Validation
 from synctrain.types import Pair, Ragged
@@ -390,7 +390,7 @@ def test_it_learns_from_nothing(runs: Runs, tmp_path: Path, name: str) -> None:
         f"encoder.name={name}", "encoder.dimension=32", "encoder.vocabulary=1000", "negatives.groups=[]",
         "optim.steps=40", "optim.batch=24", "evaluation.every=40", "evaluation.checkpoint=40", preset="scratch",
     )  # fmt: skip
-    sets = build.read_sets(asked, lambda _: None)
+    sets = inputs.read_sets(asked, lambda _: None)
     parts = build.build(asked, sets, lambda _: None)
     measure = Validation(data.retrieval_of(sets.train[:100], "trained on"), parts.objective.similarity)
     before = measure(parts.embed)["recall@5"]

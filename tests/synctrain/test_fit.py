@@ -14,13 +14,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from synctrain import build, loop, train
-from synctrain.build import Sets
+from synctrain import build, inputs, loop, train
 from synctrain.checkpoint import load as load_checkpoint
 from synctrain.config import load as load_config
 from synctrain.curriculum import Fixed
 from synctrain.draw import _scores, draw
 from synctrain.encoders import Bow, load
+from synctrain.inputs import Sets
 from synctrain.loop import TrainingError
 from synctrain.objectives import right
 from synctrain.order import Order
@@ -121,7 +121,7 @@ def test_a_step_is_the_naive_step(runs: Runs, tmp_path: Path, bert_folder: Path,
 
 def test_hard_negatives_are_mutants_of_the_rows_own_pair(runs: Runs) -> None:
     config = runs.config("curriculum.kind=fixed", "curriculum.soft=0.0", "curriculum.warmup=0")
-    sets = build.read_sets(config, silent)
+    sets = inputs.read_sets(config, silent)
     parts, mutants = build.build(config, sets, silent), build.mutants_of(sets.train, (), ("sync",), most=64)
     every = np.arange(len(sets.train))
     drawn = draw(parts, config, every, np.zeros_like(every), np.random.default_rng(0))
@@ -172,7 +172,7 @@ def test_mutants_are_drawn_by_rule(runs: Runs) -> None:
     config = runs.config(
         "curriculum.kind=fixed", "curriculum.soft=0.0", "curriculum.warmup=0", "negatives.sampling=by_rule"
     )
-    sets = build.read_sets(config, silent)
+    sets = inputs.read_sets(config, silent)
     parts = build.build(config, sets, silent)
     mutants = build.mutants_of(sets.train, groups=("sync",), seed=config.seed, most=config.negatives.most)
     counts = [Counter(one.rule for one in mutants.candidates(n)) for n in range(len(sets.train))]
@@ -495,7 +495,7 @@ def test_the_presets_train_minilm_on_conala(
         "optim.steps=24", "optim.batch=24", "curriculum.warmup=4", "evaluation.documents=200",
     ]  # fmt: skip
     config = load_config(preset, settings=settings)
-    parts = build.build(config, build.read_sets(config, silent), silent)
+    parts = build.build(config, inputs.read_sets(config, silent), silent)
     hard = 0.0 if preset == "soft" else 1.0
     before = triplets(parts, config, hard)
     loop.fit(parts, config, tmp_path, quiet=True)

@@ -18,7 +18,7 @@ import torch
 from click.testing import CliRunner, Result
 from safetensors.torch import load_file, save_file
 
-from synctrain import build, checkpoint, draw, loop
+from synctrain import build, checkpoint, draw, inputs, loop
 from synctrain.checkpoint import CheckpointError
 from synctrain.cli import main
 from synctrain.config import ConfigError
@@ -936,4 +936,4 @@ def test_a_checkpoint_of_another_model_is_refused(runs: Runs, tmp_path: Path, be
 
 
 def test_sets_hold_what_was_left_out(runs: Runs) -> None:
-    assert all(count > 0 for count in build.read_sets(runs.config(), silent).left_out.values())
+    assert all(count > 0 for count in inputs.read_sets(runs.config(), silent).left_out.values())

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synctrain import build, encoders
+from synctrain import build, encoders, inputs
 from synctrain.draw import draw
 from synctrain.evaluate.ranking import Vectors
 from synctrain.nearest import nearest
@@ -92,7 +92,7 @@ def test_a_step_draws_from_the_nearest_of_each_pair_anew(runs: Runs) -> None:
 
 def test_they_are_nearer_than_others_to_the_model_that_training_begins_with(runs: Runs) -> None:
     config = runs.config(*MINED, *SOFT)
-    parts, sets = runs.parts(config), build.read_sets(config, print)
+    parts, sets = runs.parts(config), inputs.read_sets(config, print)
     query = parts.embed([pair.query for pair in sets.train], "query")
     code = parts.embed([pair.code for pair in sets.train], "code")
     scores = all_pairs(query, code, build.similarity_of(config))
@@ -113,6 +113,6 @@ def test_a_model_that_returns_no_numbers_is_named(runs: Runs, monkeypatch: pytes
         encoders, "embedder", lambda _encoder: lambda texts, _kind: torch.full((len(texts), 2), float("nan"))
     )
     config = runs.config(*MINED)
-    sets = build.read_sets(config, print)
+    sets = inputs.read_sets(config, print)
     with pytest.raises(encoders.ModelError, match=r"bow: the vectors of the queries hold infinite numbers or NaN"):
         build.build(config, sets, print)

@@ -19,7 +19,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from synctrain import build, checkpoint, data, encoders, loop, measure, report, train
+from synctrain import build, checkpoint, data, encoders, inputs, loop, measure, report, train
 from synctrain.config import Config, ConfigError, load, name_of, near, plain
 from synctrain.evaluate import bm25, mutants
 from synctrain.evaluate.retrieval import Once, Results, averages, evaluate
@@ -170,7 +170,7 @@ def plan(
         in_domain = _trained_for(train_on, test_on, sets)
     measure.check_names(in_domain, sets)
     base = load(None, (), [*common, *settings])
-    read = build.read_sets(base, nothing)
+    read = inputs.read_sets(base, nothing)
     steps = _steps(base, len(read.train), settings, say)
     common += [f"evaluation.every={max(1, steps // VALIDATIONS)}", *settings, f"optim.steps={steps}"]
     configs = _configs(rows, common)
@@ -180,7 +180,7 @@ def plan(
     for name, config in configs.items():
         if build.never_hard(config, steps):
             say(f"{name}: curriculum.warmup = {config.curriculum.warmup}, so no step of it sees a mutant")
-    pairs = build.digest(read, [()] * len(read.train))
+    pairs = inputs.digest(read, [()] * len(read.train))
     recipes = [replace(recipe(name, config, say, progress), pairs=pairs) for name, config in configs.items()]
     if encoder not in encoders.SCRATCH:
         recipes.insert(0, zero_shot(encoder, load(None, (), common)))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import blake2b
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +15,13 @@ from synctrain.config import Config, ConfigError, Encoder
 from synctrain.curriculum import Decay, Fixed, sync
 from synctrain.evaluate.ranking import Vectors
 from synctrain.evaluate.retrieval import Validation
+from synctrain.inputs import Sets, digest, is_harvest
 from synctrain.nearest import nearest
 from synctrain.negatives import MutantStore, draw_soft, make_mutants
 from synctrain.negatives.mutants import Library, Mode, recipe
 from synctrain.objectives import Contrast, Hardest, Pairwise, Retriever, Triplet
 from synctrain.parts import Material, Numbers, Parts, Pool
-from synctrain.types import Curriculum, DataError, Objective, Pair, RetrievalSet, Say, Similarity, nothing
-
-HARVEST = "harvest:"
-HELD_OUT = "held out"  # what the set is called that is held out of the pairs
+from synctrain.types import Curriculum, DataError, Objective, Pair, Say, Similarity, nothing
 
 OWN_NEGATIVES = ("hardest", "retriever")  # kinds of objectives that look at no drawn negatives
 
@@ -42,89 +37,6 @@ def cache_folder() -> Path:
     if named:
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synctrain"
-
-
-@dataclass(frozen=True)
-class Sets:
-    """The pairs to train on and the sets to measure on, with what was left out and why."""
-
-    train: list[Pair]
-    validation: RetrievalSet | None
-    held_out: RetrievalSet | None
-    tests: list[RetrievalSet]
-    left_out: dict[str, int] = field(default_factory=dict)
-
-
-def read_sets(config: Config, say: Say) -> Sets:
-    """Read all data of a run, hold out a part, and remove what leaks into it or into the test sets.
-
-    Raises ``DataError``, which names file, row and cause.
-    """
-    settings = config.data
-    skipped = data.Skipped()
-    tests = _tests(config, skipped)  # before the pairs, which may take long to harvest
-    data.check_targets([name.removeprefix(HARVEST) for name in settings.train if _is_harvest(name)])
-    modules: dict[str, str] = {}
-    pairs: list[Pair] = []
-    files = [name for name in settings.train if not _is_harvest(name)]
-    sources = data.sources(files)
-    top = settings.top or None
-    read = {name: data.read_pairs(name, top=top, skipped=skipped) for name in files}  # a harvest takes longer
-    for name in settings.train:
-        if _is_harvest(name):
-            found = data.harvest([name.removeprefix(HARVEST)])
-            modules.update(found.modules)
-            pairs += found.pairs
-            skipped.update(found.skipped)
-        else:
-            pairs += data.qualified(read[name], sources.get(name))
-    fitting = [pair for pair in pairs if len(pair.code) <= settings.largest]
-    if len(fitting) < len(pairs):
-        skipped[f"pairs with more than {settings.largest} characters of code"] += len(pairs) - len(fitting)
-    by: Any = settings.split
-    if by == "module" and not modules:
-        raise DataError("data.split = 'module' needs harvested pairs, which know their module")
-    if by == "module" or (by == "auto" and modules):
-        by = lambda pair: modules.get(pair.id, pair.intent)  # noqa: E731 - a name would say no more
-    elif by == "auto":
-        by = "intent"
-    half = settings.held_out / 2
-    try:
-        parts = data.split(fitting, validation=half, test=half, by=by, seed=config.seed)
-    except DataError as error:
-        raise DataError(f"{', '.join(settings.train)}: {error}; left out before: {skipped}") from None
-    skipped.update(parts.leaks)
-    train, leaks = data.without_leaks(parts.train, tests)
-    skipped.update(leaks)
-    if settings.limit and len(train) > settings.limit:
-        chosen = np.random.default_rng((config.seed, 0x11)).choice(len(train), settings.limit, replace=False)
-        train = [train[i] for i in sorted(chosen)]
-    if len(train) < 2:  # noqa: PLR2004 - a negative needs another pair
-        raise DataError(f"{', '.join(settings.train)}: {len(train)} pairs to train on; there must be at least 2")
-    most = config.evaluation.documents
-    sets = Sets(
-        train,
-        data.retrieval_of(parts.validation[:most], "validation") if parts.validation else None,
-        data.retrieval_of(parts.test, HELD_OUT) if parts.test else None,
-        tests,
-        dict(skipped),
-    )
-    say(f"{len(train):,} pairs to train on, {len(parts.validation):,} for validation, {len(parts.test):,} held out")
-    return sets
-
-
-def _tests(config: Config, skipped: data.Skipped) -> list[RetrievalSet]:
-    """Return the test sets. Raises ``DataError``, also where reports could not tell one from the part held out."""
-    tests = data.read_retrievals(config.data.test, skipped=skipped)
-    if config.data.held_out and HELD_OUT in {one.name for one in tests}:
-        raise DataError(
-            f"data.test: a set is named {HELD_OUT!r}, as the part held out of the pairs is; rename its folder"
-        )
-    return tests
-
-
-def _is_harvest(name: str) -> bool:
-    return name == "stdlib" or name.startswith(HARVEST)
 
 
 def encoder_name(name: str, say: Say = nothing) -> str:
@@ -152,7 +64,7 @@ def check(config: Config) -> None:
     make_objective(config)
     if config.optim.precision == "fp16" and encoders.best_device().type == "cpu":
         raise ConfigError("optim.precision = fp16: needs a GPU; bf16 does not")
-    if config.data.top and all(map(_is_harvest, config.data.train)):
+    if config.data.top and all(map(is_harvest, config.data.train)):
         raise ConfigError(f"data.top = {config.data.top}: pairs that are harvested have no probability; leave it out")
     has_hard = draws_mutants(config)
     make_curriculum(config, has_hard=has_hard)
@@ -358,29 +270,13 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
     Raises ``ModelError``, ``ConfigError`` for an unknown rule or group, and ``DataError`` where no pair has a negative.
     """
     pairs = sets.train
-    wanted, objective = config.negatives, make_objective(config)  # what cannot be is refused before mutants are made
+    objective = make_objective(config)  # what cannot be is refused before mutants are made
     encoder = make_encoder(config, (text for pair in pairs for text in (pair.query, pair.code)), say)
-    mutants = None
-    if draws_mutants(config):
-        mutants = mutants_of(
-            pairs,
-            wanted.rules,
-            wanted.groups,
-            mode=wanted.mode,
-            library=wanted.library,
-            most=wanted.most,
-            seed=config.seed,
-            progress=progress,
-        )
+    mutants = _mutants(config, pairs, progress) if draws_mutants(config) else None
     candidates = [mutants.candidates(i) if mutants else [] for i in range(len(pairs))]
     pools = [[one.code for one in found] for found in candidates]
     sizes = [len(pool) for pool in pools]
-    soft = draw_soft(pairs, wanted.soft, config.seed, normalised=data.fingerprint)
-    if wanted.soft and (without := int((soft < 0).all(axis=1).sum())):
-        why = "all others have the same question or the same code"
-        if without == len(pairs) and not sum(sizes):
-            raise DataError(f"{', '.join(config.data.train)}: no pair has a negative: {why}")
-        say(f"{without:,} of {len(pairs):,} pairs have no soft negative: {why}")
+    soft = _soft(config, pairs, say, has_mutants=bool(sum(sizes)))
     texts = [("query", pair.query) for pair in pairs] + [("code", pair.code) for pair in pairs]
     store = encoders.TokenStore.open(
         cache_folder(),
@@ -406,19 +302,42 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
     if mutants:
         counts = ", ".join(f"{n:,} {name}" for name, n in mutants.counts.items() if n)
         say(f"mutants: {counts}")
-    validate = None
-    if sets.validation:
-        validate = Validation(sets.validation, objective.similarity)
     return Parts(
         encoder=encoder,
         store=store,
         material=material,
         curriculum=make_curriculum(config, has_hard=bool(sum(sizes))),
         objective=objective,
-        validate=validate,
+        validate=Validation(sets.validation, objective.similarity) if sets.validation else None,
         embed=encoders.embedder(encoder),
         data=digest(sets, pools),
     )
+
+
+def _mutants(config: Config, pairs: Sequence[Pair], progress: Callable[[int, int], None] | None) -> MutantStore:
+    """Return the mutants that the settings name. Raises ``ConfigError`` for an unknown rule or group."""
+    wanted = config.negatives
+    return mutants_of(
+        pairs,
+        wanted.rules,
+        wanted.groups,
+        mode=wanted.mode,
+        library=wanted.library,
+        most=wanted.most,
+        seed=config.seed,
+        progress=progress,
+    )
+
+
+def _soft(config: Config, pairs: Sequence[Pair], say: Say, *, has_mutants: bool) -> Numbers:
+    """Return ``Material.soft``, and say how many pairs have none. Raises ``DataError`` if none has any negative."""
+    soft = draw_soft(pairs, config.negatives.soft, config.seed, normalised=data.fingerprint)
+    if config.negatives.soft and (without := int((soft < 0).all(axis=1).sum())):
+        why = "all others have the same question or the same code"
+        if without == len(pairs) and not has_mutants:
+            raise DataError(f"{', '.join(config.data.train)}: no pair has a negative: {why}")
+        say(f"{without:,} of {len(pairs):,} pairs have no soft negative: {why}")
+    return soft
 
 
 def _nearest(config: Config, pairs: Sequence[Pair], encoder: Any, intent: Numbers, twin: Numbers) -> Numbers:
@@ -436,22 +355,7 @@ def _nearest(config: Config, pairs: Sequence[Pair], encoder: Any, intent: Number
         encoder.to("cpu")  # the loop decides which process has which device
 
 
-def digest(sets: Sets, pools: Sequence[Sequence[str]]) -> str:
-    """Return a hash of pairs with their mutants, and of the sets to measure on."""
-    found = blake2b(digest_size=16)
-    for pair, pool in zip(sets.train, pools, strict=True):
-        found.update(json.dumps([pair.id, pair.query, pair.code, pair.intent, pool]).encode())
-    for one in (sets.validation, sets.held_out, *sets.tests):
-        found.update((data.digest(one) if one else "none").encode())
-    return found.hexdigest()
-
-
 def _same(keys: Sequence[Any]) -> Numbers:
     """Return numbers that are equal where keys are."""
     numbers: dict[Any, int] = {}
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
-
-
-def explained(left_out: Mapping[str, int]) -> str:
-    """Return what was left out of the data, in words."""
-    return "; ".join(f"{n:,} {reason}" for reason, n in sorted(left_out.items()) if n)

@@ -15,7 +15,7 @@ import torch
 from accelerate import PartialState
 from rich.table import Table
 
-from synctrain import __version__, build, checkpoint, encoders, report
+from synctrain import __version__, build, checkpoint, encoders, inputs, report
 from synctrain.config import Config, ConfigError, of, plain
 from synctrain.data.rows import is_text
 from synctrain.evaluate import bm25
@@ -102,7 +102,7 @@ def train(
         return Outcome(ended, verdict="nothing was held out, so nothing says whether the model got better")
     after = evaluate(encoders.opened(str(out / MODEL), **build.form_of(config)), measured, similarity)
     rows = {"BM25": bm25.evaluate(measured), "before": Results.of(before.values()), "after": after}
-    in_domain = [build.HELD_OUT] if sets.held_out else []
+    in_domain = [inputs.HELD_OUT] if sets.held_out else []
     verdict = _verdict(before, after.record())
     report.write_json(
         out / REPORT,
@@ -127,7 +127,7 @@ class Prepared(NamedTuple):
     """A run that can begin: what processes there are (accelerate's state), its data, and what it is made of."""
 
     state: Any
-    sets: build.Sets
+    sets: inputs.Sets
     parts: Parts
 
 
@@ -140,8 +140,8 @@ def prepare(config: Config, out: Path, *, resume: bool, say: Say, progress: Prog
     if not resume:
         build.check(config)
     tell = say if main else nothing
-    sets = build.read_sets(config, tell)
-    left_out = build.explained(sets.left_out)
+    sets = inputs.read_sets(config, tell)
+    left_out = inputs.explained(sets.left_out)
     if left_out:
         tell(f"left out: {left_out}")
     with state.main_process_first():
