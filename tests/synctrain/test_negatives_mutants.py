@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import repeat
 from pathlib import Path
@@ -333,6 +334,36 @@ def test_a_program_that_kills_two_workers_is_counted_and_the_others_go_on(
     assert made.counts["died"] == 1
     assert made.counts["pairs_without"] == 1
     assert [texts(made, i) for i in range(20)] == [[f"a >= {i}"] if i != 7 else [] for i in range(20)]
+
+
+def test_a_process_is_stopped_while_a_thread_waits_for_its_answer() -> None:
+    """Its pipes are open until the thread has let go of them; to close them under its hands may fail."""
+    worker = workers.Worker(recipe("flip-comparators"))
+    receive: Any = worker.process.stdout
+    waiting, seen = threading.Event(), []
+
+    class Slow:
+        """Takes its time with the end that the process's death brings."""
+
+        def readline(self) -> str:
+            waiting.set()
+            worker.process.wait()
+            time.sleep(0.1)
+            seen.append(receive.closed)
+            return ""
+
+        def close(self) -> None:
+            receive.close()
+
+    worker.process.stdout = Slow()  # type: ignore[assignment]
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(worker.ask, "a < b")
+        assert waiting.wait(10)
+        worker.stop()
+        assert answer.result() is None
+    assert seen == [False]
+    assert receive.closed
+    assert worker.ask("a < b") is None
 
 
 def test_processes_end_with_the_work_and_with_an_interruption() -> None:

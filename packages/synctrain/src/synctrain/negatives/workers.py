@@ -40,6 +40,7 @@ class Worker:
         Raises:
             ChildProcessError: it does not start, or knows one of the rules not.
         """
+        self._talking = threading.Lock()
         path = [entry for entry in sys.path if isinstance(entry, str)]
         self.process = subprocess.Popen(  # noqa: S603 - this Python, with a file of our own
             [sys.executable, "-c", BOOT, str(Path(mutants.__file__)), *path],
@@ -62,24 +63,28 @@ class Worker:
         return [Piece(*each) for each in answer] if isinstance(answer, list) else None
 
     def stop(self) -> None:
-        """End the process; no more is asked of it."""
+        """End the process, which ends a thread's exchange with it; no more is asked of it."""
         self.process.kill()
         self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with suppress(OSError):  # unsent bytes of a dead one's last program
-                    pipe.close()
+        with self._talking:  # a pipe must not be closed while a thread reads from it or writes to it
+            for pipe in (self.process.stdin, self.process.stdout):
+                if pipe is not None:
+                    with suppress(OSError):  # unsent bytes of a dead one's last program
+                        pipe.close()
 
     def _exchange(self, message: object) -> object:
         """Send a JSON line and return the one that comes back, None where the process has died."""
         send, receive = self.process.stdin, self.process.stdout
         if send is None or receive is None:
             return None
-        try:
-            print(json.dumps(message), file=send, flush=True)
-            line = receive.readline()
-        except OSError:
-            return None
+        with self._talking:
+            if send.closed:
+                return None
+            try:
+                print(json.dumps(message), file=send, flush=True)
+                line = receive.readline()
+            except OSError:
+                return None
         return json.loads(line) if line.endswith("\n") else None
 
 
