@@ -37,6 +37,11 @@ SKIPS: list[tuple[str, list[int]]] = [
     ("try:\n    a = 1\nexcept A:\n    b = 1\nelse:  # astmut: skip\n    c = 1\nfinally:\n    d = 1\n", [2, 4, 8]),
     ("try:\n    a = 1\nfinally:  # astmut: skip\n    b = 1\nc = 1\n", [2, 5]),
     ("try:  # astmut: skip\n    a = 1\nfinally:\n    b = 1\nc = 1\n", [5]),
+    # In the middle of a statement, on a line of its own.
+    ("x = [\n    # astmut: skip\n    1,\n]\ny = 2\n", [5]),
+    ("x = [\n    {'#': '['},\n    # astmut: skip\n    1,\n]\ny = 2\n", [6]),
+    ("def f(\n    # astmut: skip\n    a=1,\n):\n    b = 1\nc = 1\n", [6]),
+    ("if 1:\n    a = (1)\n    # astmut: skip\n    b = (\n        1)\n    c = 1\n", [1, 2, 6]),
     # Decorators belong to the statement that they decorate, also where it is the first of its block.
     ("class A:\n    @d(1)  # astmut: skip\n    def f():\n        a = 1\n    def g():\n        b = 1\n", [6]),
     ("class A:\n    @d(1)\n    # astmut: skip\n    def f():\n        a = 1\n        b = 1\n    c = 1\n", [7]),

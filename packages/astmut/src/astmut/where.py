@@ -19,6 +19,7 @@ from astmut.surroundings import statement_span, suite_span
 
 # Other tools' remarks may stand before it in the same comment; what is quoted is talk of it.
 _SKIP = re.compile(r"""[#,;]\s*astmut:\s*skip(?P<file>-file)?(?![\w`'"-])""")
+_OPEN, _CLOSED = frozenset("([{"), frozenset(")]}")
 _PARTS = (cst.Else, cst.ExceptHandler, cst.ExceptStarHandler, cst.Finally, cst.MatchCase)
 _STATEMENTS = (cst.BaseCompoundStatement, cst.SimpleStatementLine, *_PARTS)
 
@@ -100,26 +101,32 @@ def skipped_spans(source: Source) -> list[Span]:
 
     ``# astmut: skip`` behind a statement means that statement; behind the header of a compound statement all of
     it; behind ``else``, ``except``, ``finally`` or ``case`` that block; on a line of its own the statement or block
-    that follows. ``# astmut: skip-file`` means the whole text.
+    that follows, in the middle of a statement that one. ``# astmut: skip-file`` means the whole text.
     """
     if _SKIP.search(source.text.value) is None:
         return []
     spans: list[Span] = []
-    for line, column, comment in _comments(source.text.value):
+    for line, alone, comment in _comments(source.text.value):
         if (match := _SKIP.search(comment)) is None:
             continue
         if match["file"]:
             return [Span(0, len(source.text) + 1)]
-        spans += _skipped_by(source, line, alone=not column)
+        spans += _skipped_by(source, line, alone=alone)
     return spans
 
 
-def _comments(text: str) -> Iterator[tuple[int, str, str]]:
-    """Yield line, text before it and text of each comment (a ``#`` in a string is none)."""
+def _comments(text: str) -> Iterator[tuple[int, bool, str]]:
+    """Yield the line of each comment, whether it is alone there and inside no brackets, and its text.
+
+    A ``#`` in a string is none.
+    """
+    depth = 0
     try:
         for token in tokenize.generate_tokens(io.StringIO(text.removeprefix("\ufeff"), newline="").readline):
-            if token.type == tokenize.COMMENT:
-                yield token.start[0], token.line[: token.start[1]].strip(), token.string
+            if token.type == tokenize.OP:
+                depth += (token.string in _OPEN) - (token.string in _CLOSED)
+            elif token.type == tokenize.COMMENT:
+                yield token.start[0], not depth and not token.line[: token.start[1]].strip(), token.string
     except (tokenize.TokenError, SyntaxError):  # the tokenizer is stricter than the compiler in odd corners
         return
 
