@@ -13,7 +13,7 @@ PACKAGES = Path(__file__).parents[1] / "packages"
 FLOORS = {
     "astmut": "__main__ > cli > cli_index > __init__, task, terminal > face, document, corpus, files, since > rules/*, engine"
     " > check, strings, substitutes, variables > siblings > cells"
-    " > atoms, cell, rulebook, where, layout, formats, imports, scope, walrus"
+    " > atoms, cell, rulebook, where, layout, formats, scope, walrus > imports"
     " > surroundings, words > source > model, nodes, spans, tokens, trees, library/*",
     "synctrain": "__main__ > cli > baselines, probe > train, measure > unread > build, excerpt, loop, report > draw, inputs, nearest"
     " > data/*, encoders/*, negatives/*, curriculum/*, objectives/*, evaluate/*, blend, checkpoint, order, parts"

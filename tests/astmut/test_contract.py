@@ -19,7 +19,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
+import libcst as cst
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,6 +39,7 @@ FILES = [
     ROOT / "benchmarks" / "common.py",
     ROOT / "packages" / "astmut" / "src" / "astmut" / "layout.py",
 ]
+T = TypeVar("T")
 MODES = ("each", "together", "sample")
 PER_FILE = 50  # mutants of a file that are compiled and compared as a whole
 
@@ -49,7 +52,7 @@ def made(text: str, edits: Sequence[astmut.Edit]) -> str:
     return data.decode()
 
 
-def some(mutants: list[astmut.Mutant], seed: str) -> list[astmut.Mutant]:
+def some(mutants: list[T], seed: str) -> list[T]:
     return random.Random(seed).sample(mutants, min(PER_FILE, len(mutants)))
 
 
@@ -88,18 +91,31 @@ def test_nothing_changes_outside_the_edits_and_revert_is_exact(path: Path, mode:
         assert astmut.revert(mutant) == text
 
 
+def hostile(node: cst.CSTNode, source: astmut.Source) -> astmut.Rewrites:
+    """Write what is no Python, what changes nothing, and the same change twice."""
+    number = source.code(node)
+    for new in (f"{number} {number}", f"({number})", f"({number}", "0x51", "81", "f(81)", "f( 81 )", "81\n"):
+        yield {node: new}
+
+
+HOSTILE = astmut.Rule("hostile", (), (cst.Integer,), hostile)
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_refused_sites_are_refused_for_a_reason(path: Path) -> None:
     source, stats = source_of(path), astmut.Stats()
-    accepted = mutants_of(path, "each", stats)
-    taken = {(mutant.rule, mutant.edits) for mutant in accepted}
-    refused = [site for site in astmut.sites(source) if (site.rule, site.edits) not in taken]
-    for site in refused:
+    accepted = list(astmut.mutate(source, rules=[HOSTILE], stats=stats))
+    taken = {mutant.edits for mutant in accepted}
+    refused = [site for site in astmut.sites(source, rules=[HOSTILE]) if site.edits not in taken]
+    for site in some(refused, path.name):
         after = tree(made(source.text.value, site.edits))
         if after is None or after == tree(source.text.value):
             continue
-        near = (m for m in accepted if m.edits[0].span.start <= site.edits[-1].span.end)
-        assert any(tree(m.text) == after for m in near), f"refused without need: {site}"
+        here = (mutant for mutant in accepted if mutant.edits[0].span == site.edits[0].span)
+        assert any(tree(mutant.text) == after for mutant in here), f"refused without need: {site}"
+    numbers = len(source.by_type.get(cst.Integer, ()))
+    assert len(refused) == stats.refused.total() >= 3 * numbers
+    assert not numbers or {reason for _, reason in stats.refused} >= {"invalid-syntax", "same-tree", "duplicate"}
 
 
 @pytest.mark.parametrize("mode", ["each", "sample"])

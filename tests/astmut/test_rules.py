@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 
+import libcst as cst
 import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
@@ -345,6 +346,46 @@ def test_a_string_that_is_a_statement_is_trivial(name: str) -> None:
 def test_swapping_what_has_no_order_is_trivial(text: str, trivial: bool) -> None:
     (mutant,) = astmut.mutate(text, rules=["swap-arguments"])
     assert mutant.tags == (("trivial",) if trivial else ())
+
+
+@pytest.mark.parametrize(
+    ("text", "trivial"),
+    [
+        ("raise E()\n", [True]),
+        ("raise E(1)\n", [False]),
+        ("raise E() from F()\n", [True, True]),
+        ("raise E(f())\n", [False, False]),
+        ("def f():\n    yield from E()\n    return F()\n", [False, False]),
+    ],
+)
+def test_to_raise_a_class_is_to_call_it(text: str, trivial: list[bool]) -> None:
+    assert [bool(site.tags) for site in astmut.sites(text, rules=["call-to-name"])] == trivial
+
+
+@pytest.mark.parametrize(
+    ("text", "tags"), [("f(x)\ng(y)\n", ("trivial",)), ("f(x)\na = g(y)\n", ()), ("a = f(x)\n", ())]
+)
+def test_all_changes_together_are_trivial_where_each_is(text: str, tags: tuple[str, ...]) -> None:
+    (mutant,) = astmut.mutate(text, rules=["call-to-name"], mode="together")
+    assert mutant.tags == tags
+
+
+def odd(node: cst.Call, source: astmut.Source) -> astmut.Rewrites:
+    """Write what is no Python for calls without arguments, what changes nothing for those of `same`."""
+    if not node.args:
+        yield {node: "1 1"}
+    else:
+        yield {node: "same(1)" if source.code(node.func) == "same" else "0"}
+
+
+def test_together_does_without_the_sites_that_spoil_it() -> None:
+    stats = astmut.Stats()
+    rule = astmut.Rule("odd", (), (cst.Call,), odd)
+    text = "f(1)\nf()\nsame(1)\ng()\nf(2)\n"
+    (mutant,) = astmut.mutate(text, rules=[rule], mode="together", stats=stats)
+    assert mutant.text == "0\nf()\nsame(1)\ng()\n0\n"
+    assert stats.refused == {("odd", "invalid-syntax"): 2}
+    assert stats.mutants == {"odd": 1}
 
 
 DECORATED = """\

@@ -319,6 +319,14 @@ def offered(text: str) -> list[str]:
         ("with f(), g() as a: z = y\nx = y\n", ["a"]),
         ("with f() as a: pass\nx = y\n", ["a"]),
         ("with f() as (a, b): x = y\nx = y\n", ["b"]),
+        # What is written like a class, raised or caught is none from elsewhere; what the text binds is one.
+        ("k(y, Foo, _FooBar, HTTPError)\n", []),
+        ("k(y, X_train)\n", ["X_train"]),
+        ("k(y, N)\n", ["N"]),
+        ("Foo = k()\nk(y)\n", ["Foo"]),
+        ("try: pass\nexcept (err, f().E): k(y, err)\nexcept bad: pass\n", []),
+        ("raise err from y\n", []),
+        ("def f(err):\n    if y: raise err\n", ["err"]),
     ],
 )
 def test_which_variable_is_offered(text: str, expected: list[str]) -> None:

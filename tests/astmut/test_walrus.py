@@ -33,6 +33,15 @@ def texts(program: str, rule: str, mode: Any = "each") -> list[str]:
         ("call-to-none", "if any((n := i) for i in x): n.x\n"),
         ("call-to-name", "if any((n := i) for i in x): n.x\n"),
         ("divide-by-zero", "x = 1 / (n := f()) + n\n"),
+        # The name of another scope is not that of the walrus, whichever comes first.
+        ("call-to-none", "key = lambda n: 0\nstr(n := 1)\nk + n\n"),
+        ("call-to-none", "[0 for n in y]\nstr(n := 1)\nk + n\n"),
+        ("call-to-none", "class A:\n    n = 1\nstr(n := 1)\nk + n\n"),
+        ("call-to-none", "def h():\n    def k(*, n): pass\n    str(n := 1)\n    return n\n"),
+        ("call-to-none", "import n.m as k\nfrom n import m\nstr(n := 1)\nk + n\n"),
+        ("call-to-none", "n: int\nstr(n := 1)\nk + n\n"),
+        ("call-to-none", "ｎ: int\nstr(n := 1)\nk + ｎ\n"),
+        ("call-to-none", "def h():\n    str(n := 1)\n    return lambda m: n\n"),
     ],
 )
 def test_a_name_that_would_have_no_value_leaves_the_place_alone(rule: str, program: str) -> None:
@@ -54,6 +63,16 @@ def test_a_name_that_would_have_no_value_leaves_the_place_alone(rule: str, progr
         ("if-to-else", "if n := f(): g(n)\nelse: h()\n", "h()\n"),
         ("call-to-name", "x = (n := f).g(n)\n", "x = (n := f).g"),
         ("call-to-none", "f((n := 1)).n = g\n", "None.n = g\n"),
+        ("call-to-none", "[n for n in y]\nstr(n := 1)\n", "[n for n in y]\nNone\n"),
+        ("call-to-none", "str(n := 1)\nlambda n: n\n", "None\nlambda n: n\n"),
+        ("call-to-none", "str(n := 1)\nclass A:\n    n = 1\n    n\n", "None\nclass A:\n    n = 1\n    n\n"),
+        ("call-to-none", "import n.m\nstr(n := 1)\nn.m\n", "import n.m\nNone\nn.m\n"),
+        (
+            "call-to-none",
+            "match a:\n    case {1: 1, **n}: str(n := 1)\nn\n",
+            "match a:\n    case {1: 1, **n}: None\nn\n",
+        ),
+        ("call-to-none", "match a:\n    case C(n=1): str(n := 1)\n", "match a:\n    case C(n=1): None\n"),
         ("divide-by-zero", "x = 1 / (n := f())\n", "x = 1 / 0\n"),
     ],
 )

@@ -40,6 +40,9 @@ _TOKENS: frozenset[type[cst.CSTNode]] = frozenset({
 _TEXTS = _TOKENS | {cst.FormattedString, cst.TemplatedString, cst.ConcatenatedString}
 _IN_CHARACTER = frozenset(bytes((byte,)) for byte in range(0x80, 0xC0))
 
+# A site that is refused for one of these would have any mutant refused that it takes part in.
+_SPOIL = frozenset({INVALID, UNENCODABLE})
+
 _new = tuple.__new__  # a fifth of what a call of the named tuple costs
 _QUOTE = frozenset("'\"")
 _JOINING = WORD | {"{"}
@@ -70,7 +73,10 @@ class Change(NamedTuple):
 
 @dataclass(slots=True)
 class Stats:
-    """What became of the sites: found, made into mutants, refused by rule and reason."""
+    """What became of the sites: found, made into mutants, refused by rule and reason.
+
+    ``refused`` counts mutants; with the mode together also the sites that one does without.
+    """
 
     sites: Counter[str] = field(default_factory=Counter)
     mutants: Counter[str] = field(default_factory=Counter)
@@ -455,8 +461,8 @@ def each(source: Source, rules: Sequence[Rule], found: Found, stats: Stats, *, c
 def together(source: Source, rules: Sequence[Rule], found: Found, stats: Stats, *, check: bool) -> Iterator[Mutant]:
     """Yield one mutant for each rule that has sites: all of them changed at once (SYNC, algorithm 1).
 
-    Each site takes part with its first choice. Where the whole is refused, sites that are refused alone are left
-    out and counted, and the rest is tried once more.
+    Each site takes part with its first choice. Where the whole is invalid, sites that are so alone are left out and
+    counted, and the rest is tried once more.
     """
     checker = Checker(source)
     for rule in sorted(rules, key=lambda rule: rule.name):
@@ -470,11 +476,12 @@ def together(source: Source, rules: Sequence[Rule], found: Found, stats: Stats, 
         if check:
             with quiet():
                 reason = checker.combined(edits)
-                if reason in {INVALID, UNENCODABLE}:
+                if reason in _SPOIL:
                     alone = Checker(source)
-                    good = [wish for wish in mine if not alone.verdict(wish[0].edits, wish[1])]
+                    verdicts = [alone.verdict(site.edits, at) for site, at, _ in mine]
+                    good = [wish for wish, verdict in zip(mine, verdicts, strict=True) if verdict not in _SPOIL]
                     if good and len(good) < len(mine):
-                        stats.refused[rule.name, reason] += len(mine) - len(good)
+                        stats.refused.update((rule.name, verdict) for verdict in verdicts if verdict in _SPOIL)
                         edits, sites = compose(source, good)
                         reason = checker.combined(edits)
             if reason:

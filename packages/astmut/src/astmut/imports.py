@@ -22,7 +22,7 @@ _COMPREHENSIONS: frozenset[type[cst.CSTNode]] = frozenset({cst.ListComp, cst.Set
 _FUNCTIONS: frozenset[type[cst.CSTNode]] = frozenset({cst.FunctionDef, cst.Lambda})
 _BLOCK_SCOPES: frozenset[type[cst.CSTNode]] = frozenset({cst.FunctionDef, cst.ClassDef})
 _SCOPES = _FUNCTIONS | _BLOCK_SCOPES | _COMPREHENSIONS
-_HOLDS_TARGETS = frozenset({cst.Element, cst.StarredElement})
+_ELEMENTS = frozenset({cst.Element, cst.StarredElement})
 # The field of a parent whose name is bound by it.
 _BINDING_FIELD: dict[type[cst.CSTNode], str] = {
     cst.AssignTarget: "target", cst.AnnAssign: "target", cst.AugAssign: "target", cst.For: "target",
@@ -30,6 +30,11 @@ _BINDING_FIELD: dict[type[cst.CSTNode], str] = {
     cst.ClassDef: "name", cst.AsName: "name", cst.NameItem: "name", cst.MatchAs: "name", cst.MatchStar: "name",
     cst.MatchMapping: "rest", cst.TypeAlias: "name", cst.TypeVar: "name", cst.TypeVarTuple: "name",
     cst.ParamSpec: "name",
+}  # fmt: skip
+
+# The field of a parent whose name is no variable: of an object, of a parameter, of a module.
+_OTHER_FIELD: dict[type[cst.CSTNode], str] = {
+    cst.Attribute: "attr", cst.Arg: "keyword", cst.MatchKeywordElement: "key", cst.ImportFrom: "module",
 }  # fmt: skip
 
 Scope = int  # the identity of the node whose scope it is; all nodes of a source live as long as the source
@@ -129,7 +134,7 @@ class Imports:
             if kind in fields:
                 if getattr(above, fields[kind]) is not node:
                     continue
-            elif kind not in _HOLDS_TARGETS or not is_target(node, source):
+            elif kind not in _ELEMENTS or not is_target(node, source):
                 continue
             if kind is cst.AsName and type(source.parent(above)) is cst.ImportAlias:
                 continue
@@ -141,7 +146,7 @@ class Imports:
         source = self.source
         if type(above) is cst.Param:
             return id(next(each for each in source.ancestors(above) if type(each) in _FUNCTIONS))
-        if type(above) is cst.CompFor or type(above) in _HOLDS_TARGETS:
+        if type(above) is cst.CompFor or type(above) in _ELEMENTS:
             for each in source.ancestors(node):
                 if type(each) in _COMPREHENSIONS:
                     return id(each)
@@ -187,6 +192,38 @@ class Imports:
             (scope, name) in self._taken or any(bound.name == name for bound in self._bound.get(scope, ()))
             for scope in scopes
         )
+
+    def is_variable(self, name: cst.Name) -> bool:
+        """Say whether a name is a variable's, read or bound: no attribute, keyword, or part of a module's name."""
+        above: Any = self.source.parent(name)
+        if getattr(above, _OTHER_FIELD.get(type(above), ""), None) is name:
+            return False
+        holder = self._import_of(name)
+        return holder is None or (type(holder) is cst.ImportAlias and holder.asname is None)
+
+    def is_bound(self, name: cst.Name) -> bool:
+        """Say whether a variable is bound where it is mentioned, not read."""
+        above: Any = self.source.parent(name)
+        kind = type(above)
+        if kind in _BINDING_FIELD:
+            return getattr(above, _BINDING_FIELD[kind]) is name
+        return is_target(name, self.source) if kind in _ELEMENTS else self._import_of(name) is not None
+
+    def owner(self, name: cst.Name) -> Scope | None:
+        """Return the scope whose variable it is, one of those that are tracked; None where nothing here binds it."""
+        above: Any = self.source.parent(name)
+        if self.is_bound(name) and self._import_of(name) is None:
+            return self._scope_of_binding(name, above)
+        if normal(name.value) in self._spoiled:
+            return None
+        return next((scope for scope in self.scopes(name) if self.binds(normal(name.value), (scope,))), None)
+
+    def _import_of(self, name: cst.CSTNode) -> Any:
+        """Return the ``ImportAlias`` or ``ImportFrom`` whose dotted name a name belongs to, None for any other name."""
+        above: Any = self.source.parent(name)
+        while type(above) is cst.Attribute:
+            above = self.source.parent(above)
+        return above if type(above) in {cst.ImportAlias, cst.ImportFrom} else None
 
     def meaning(self, name: str, scopes: tuple[Scope, ...]) -> str | None:
         """Return the full name of what a name is bound to by an import, None where that is not sure."""

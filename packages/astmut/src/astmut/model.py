@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 NON_ASCII = "\ufffd"
+TRIVIAL = "trivial"  # the tag of a change that hardly matters when the program runs
 WORD = frozenset("_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") | {NON_ASCII}
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
@@ -140,7 +141,8 @@ class Site(NamedTuple):
 
     ``span`` covers the node that the rule was asked about, ``edits`` are what it would change together (in order,
     disjoint). A rule with several ways to change a place gives one site for each, told apart by ``choice``: 0 is
-    the rule's first and best. ``tags`` are remarks that a user may filter on, such as ``trivial``.
+    the rule's first and best. ``tags`` are remarks that a user may filter on, such as ``trivial``: the change hardly
+    matters when the program runs.
     """
 
     rule: str
@@ -207,8 +209,11 @@ class Mutant:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The tags of all its sites, each once, sorted."""
-        return tuple(sorted({tag for site in self.sites for tag in site.tags}))
+        """The tags of its sites, each once, sorted; ``trivial`` only where all sites are."""
+        tags = {tag for site in self.sites for tag in site.tags}
+        if not all(TRIVIAL in site.tags for site in self.sites):
+            tags.discard(TRIVIAL)
+        return tuple(sorted(tags))
 
 
 def revert(mutant: Mutant) -> str:

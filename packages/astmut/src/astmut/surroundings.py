@@ -70,6 +70,14 @@ def is_docstring(node: cst.CSTNode, source: Source) -> bool:
     return suite is source.module or type(source.parent(suite)) in _HAVE_DOCSTRINGS
 
 
+def is_raised(node: cst.CSTNode, source: Source) -> bool:
+    """Whether an expression is the exception, or the cause of the one, that ``raise`` raises."""
+    above = source.parent(node)
+    if type(above) is cst.From:
+        above = source.parent(above)
+    return type(above) is cst.Raise
+
+
 def is_zero(node: cst.CSTNode) -> bool:
     """Whether a number is zero, however it is written."""
     return isinstance(node, cst.Integer | cst.Float | cst.Imaginary) and node.evaluated_value == 0

@@ -1,8 +1,9 @@
 """Which variables are bound at a place: what a misused variable could be mistaken for.
 
 Those are the ones that ``scope`` finds, and names that a text uses and never binds, as snippets do. Such a name is
-taken for a variable from elsewhere, unless it is a builtin, begins with two underscores, is called, is a type
-parameter, is declared global, is bound by a class, or commonly names a module.
+taken for a variable from elsewhere, unless it is a builtin, begins with two underscores, is written like a class
+(``CapWords``), is called, is raised or caught, is a type parameter, is declared global, is bound by a class, or
+commonly names a module.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ BUILTINS = frozenset(dir(builtins)) | {
 }  # fmt: skip
 
 _MANGLED = re.compile(r"__(?<!\w__)(?!\w*__\b)\w")  # begins with what can be searched for, not with a boundary
+_CLASS = re.compile(r"_*[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*")  # CapWords; X, N and X_train are variables
+_EXCEPTIONS = (cst.Raise, cst.ExceptHandler, cst.ExceptStarHandler)
 _FROM_ELSEWHERE = -(1 << 60)  # binds before everything else
 
 
@@ -76,7 +79,7 @@ class Variables:
         mangled = not ascii_only or _MANGLED.search(source.text.value) is not None
         for scope in self.scopes.values():
             scope.settle(mangled=mangled)
-        self._adopt()
+        self._adopt(_exceptions(source))
         self.replacement: dict[int, str] = {}
         for scope in self.scopes.values():
             self._replace(scope)
@@ -120,10 +123,10 @@ class Variables:
             for scope in self.scopes.values():
                 scope.withheld |= deleted_globals & scope.outward
 
-    def _adopt(self) -> None:
+    def _adopt(self, exceptions: set[str]) -> None:
         """Take names that are used and bound nowhere for variables from elsewhere."""
         free: dict[str, int] = {}
-        unsure = set(self.type_parameters)  # names that something binds, but not for all of the text
+        unsure = self.type_parameters | exceptions  # and names that something binds, but not for all of the text
         for scope in self.scopes.values():
             if scope.outward:
                 unsure |= scope.outward
@@ -195,5 +198,17 @@ def variables(source: Source) -> Variables:
         return found
 
 
+def _exceptions(source: Source) -> set[str]:
+    """Return the names of the exceptions that a source raises or catches."""
+    nodes: list[Any] = [source.nodes[at] for at in source.of_types(_EXCEPTIONS)]
+    found = [node.exc if type(node) is cst.Raise else node.type for node in nodes]
+    for caught in list(found):
+        if type(caught) is cst.Tuple:
+            found += [element.value for element in caught.elements]
+    return {normal(each.value) for each in found if type(each) is cst.Name}
+
+
 def _may_be_variable(name: str) -> bool:
-    return name not in BUILTINS and name not in MODULE_NAMES and not name.startswith("__")
+    if name in BUILTINS or name in MODULE_NAMES or name.startswith("__"):
+        return False
+    return _CLASS.fullmatch(name) is None

@@ -8,19 +8,13 @@ from typing import Any
 
 import libcst as cst
 
+from astmut.imports import Imports, imports
 from astmut.model import Span
-from astmut.source import Key, Source
-from astmut.surroundings import is_target
+from astmut.source import Key, Source, normal
 
 _SCOPES = frozenset({cst.Module, cst.ClassDef, cst.FunctionDef, cst.Lambda})
-_DISPLAYS = frozenset({cst.Element, cst.StarredElement})
-# What binds every name that is its child, and what binds the one in a field.
-_BIND = frozenset({cst.AssignTarget, cst.AsName, cst.ImportAlias, cst.NameItem, cst.MatchAs, cst.MatchStar})
-_FIELDS: dict[type[cst.CSTNode], str] = {
-    cst.NamedExpr: "target", cst.AnnAssign: "target", cst.For: "target", cst.CompFor: "target", cst.Param: "name",
-    cst.FunctionDef: "name", cst.ClassDef: "name",
-}  # fmt: skip
-_OTHERS: dict[type[cst.CSTNode], str] = {cst.Attribute: "attr", cst.Arg: "keyword", cst.MatchKeywordElement: "key"}
+# What binds a name, and fails where it has no value before.
+_NEEDS_VALUE = frozenset({cst.Del, cst.AugAssign})
 
 
 def binds(source: Source, span: Span) -> bool:
@@ -52,31 +46,33 @@ def unbinds(source: Source, changed: Iterable[Key]) -> bool:
 
 def _reads_first(source: Source, walrus: int, is_gone: Any) -> bool:
     """Say whether the first mention that is left of a name is one that reads it."""
-    node: Any = source.nodes[walrus]
-    start, end = source.span(next(above for above in source.ancestors(node) if type(above) in _SCOPES))
-    for number in _mentions(source).get(node.target.value, ()):
-        if start <= source.starts[number] < end and not is_gone(number):
-            return not _is_bound(source, source.nodes[number])
+    target: Any = source.nodes[walrus]
+    target = target.target
+    start, end = source.span(next(above for above in source.ancestors(target) if type(above) in _SCOPES))
+    names, mentions = _names(source)
+    scope = names.owner(target)
+    for number in mentions[normal(target.value)]:
+        if not start <= source.starts[number] < end or is_gone(number):
+            continue
+        node: Any = source.nodes[number]
+        above: Any = source.parent(node)
+        if type(above) is cst.AnnAssign and above.target is node and above.value is None:
+            continue  # neither read nor given a value
+        if scope is None or names.owner(node) in {scope, None}:
+            return type(above) in _NEEDS_VALUE or not names.is_bound(node)
     return False
 
 
-def _mentions(source: Source) -> dict[str, list[int]]:
-    """Return the numbers of the names that are variables, by name, in the order of the text."""
-    found: Any = source.memo.get("mentions")
+def _names(source: Source) -> tuple[Imports, dict[str, list[int]]]:
+    """Return what binds the names that ``:=`` binds, and the numbers of their mentions in the order of the text."""
+    found: Any = source.memo.get("walruses")
     if found is None:
-        found = source.memo["mentions"] = {}
+        walruses: Any = [source.nodes[at] for at in source.by_type[cst.NamedExpr]]
+        mentions: dict[str, list[int]] = {normal(each.target.value): [] for each in walruses}
+        names = imports(source, frozenset(mentions))
         for number in source.of_types((cst.Name,)):
             node: Any = source.nodes[number]
-            above = source.nodes[source.parents[number]]
-            if getattr(above, _OTHERS.get(type(above), ""), None) is not node:
-                found.setdefault(node.value, []).append(number)
+            if normal(node.value) in mentions and names.is_variable(node):
+                mentions[normal(node.value)].append(number)
+        found = source.memo["walruses"] = (names, mentions)
     return found  # type: ignore[no-any-return]
-
-
-def _is_bound(source: Source, node: cst.CSTNode) -> bool:
-    """Say whether a mention of a name binds it."""
-    above: Any = source.parent(node)
-    kind = type(above)
-    if kind in _DISPLAYS:
-        return is_target(node, source)
-    return kind in _BIND or (kind in _FIELDS and getattr(above, _FIELDS[kind]) is node)

@@ -5,7 +5,7 @@ import libcst as cst
 from astmut.layout import keep
 from astmut.rulebook import Rewrite, Rewrites, rule
 from astmut.source import Source
-from astmut.surroundings import is_decorator
+from astmut.surroundings import is_decorator, is_raised
 from astmut.walrus import unbinds
 
 
@@ -14,14 +14,16 @@ def call_to_name(node: cst.Call, source: Source) -> Rewrites:
     """Turn a call into the function that it calls.
 
     The second alternative of a method call drops the receiver as well, as the paper's code does; it is tagged
-    ``last-name``. What leaves a statement of one bare name is tagged ``trivial``. Not decorators, not ``super()``, not
-    where a name that is read loses the ``:=`` that binds it.
+    ``last-name``. What leaves a statement of one bare name is tagged ``trivial``, and so is an exception's class that
+    is raised, which Python calls itself. Not decorators, not ``super()``, not where a name that is read loses the
+    ``:=`` that binds it.
 
     y = f(x)            =>  y = f
     y = f(x for x in z) =>  y = f
     y = a.b(z)          =>  y = a.b  |  y = b
     y = f(x)(z)         =>  y = f(x)  |  y = f(z)
     f(x)                =>  f
+    raise E()           =>  raise E
     f(g(*a, **b))       =>  f  |  f(g)
     super().run         =>
     f(n := 1) + n       =>
@@ -44,6 +46,7 @@ def call_to_name(node: cst.Call, source: Source) -> Rewrites:
     statement = type(source.parent(node)) is cst.Expr
     edits = keep(source, node, called)
     if not unbinds(source, edits):
-        yield Rewrite(edits, ("trivial",)) if statement and name else edits
+        trivial = (statement and name) or (not node.args and is_raised(node, source))
+        yield Rewrite(edits, ("trivial",)) if trivial else edits
     if method and not unbinds(source, edits := keep(source, node, called.attr)):  # type: ignore[attr-defined]
         yield Rewrite(edits, ("last-name", "trivial") if statement else ("last-name",))

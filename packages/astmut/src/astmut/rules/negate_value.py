@@ -1,5 +1,7 @@
 """Assigned numbers with the wrong sign (the reference code's rule 18)."""
 
+from typing import Any
+
 import libcst as cst
 
 from astmut.layout import wrap
@@ -8,6 +10,8 @@ from astmut.source import Source
 from astmut.surroundings import is_zero, operands
 
 NUMBERS = {cst.Integer, cst.Float, cst.Imaginary}
+# The others are as often of sets, flags and types.
+ARITHMETIC = {cst.Add, cst.Subtract, cst.Multiply, cst.Divide, cst.FloorDivide, cst.Modulo, cst.Power}
 NOT_NUMBERS = {
     cst.SimpleString, cst.FormattedString, cst.ConcatenatedString, cst.TemplatedString,
     cst.List, cst.Tuple, cst.Set, cst.Dict, cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp, cst.Lambda,
@@ -35,6 +39,7 @@ def negate_value(node: cst.Assign | cst.AnnAssign, source: Source) -> Rewrites:
     x = 0              =>
     x = -0.0           =>
     x = "a" + b        =>
+    x = int | None     =>
     x = [0] * n        =>
     x = y              =>
     a, b = c + d       =>
@@ -54,5 +59,10 @@ def negate_value(node: cst.Assign | cst.AnnAssign, source: Source) -> Rewrites:
     elif kind in NUMBERS:
         if not is_zero(value):
             yield wrap(source, value, "-", "")
-    elif not any(type(each) in NOT_NUMBERS for each in operands(value)):
+    elif is_arithmetic(value):
         yield wrap(source, value, "-", "") if value.lpar else wrap(source, value, "-(", ")")
+
+
+def is_arithmetic(operation: Any) -> bool:
+    """Whether a binary operation is one of numbers, as far as its operator and operands show."""
+    return type(operation.operator) in ARITHMETIC and not any(type(each) in NOT_NUMBERS for each in operands(operation))
