@@ -14,7 +14,7 @@ FLOORS = {
     "astmut": "__main__ > cli > cli_index > __init__, task, terminal > face, document, corpus, files, since > rules/*, engine"
     " > check, strings, substitutes, variables > siblings > cells"
     " > atoms, cell, rulebook, where, layout, formats, scope, walrus > imports"
-    " > surroundings, words > source > model, nodes, spans, tokens, trees, library/*",
+    " > surroundings, words > source > model, nodes, spans, tokens, trees, library/* > warned",
     "synctrain": "__main__ > cli > baselines, probe > train, measure > unread > build, excerpt, loop, report > draw, inputs, nearest"
     " > data/*, encoders/*, negatives/*, curriculum/*, objectives/*, evaluate/*, blend, checkpoint, order, parts"
     " > __init__, types, config, files, log",

@@ -1,6 +1,7 @@
 """The `astmut` command, run as a user runs it: real processes, except where nothing depends on that."""
 
 import codecs
+import errno
 import json
 import os
 import re
@@ -9,10 +10,12 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from click.testing import CliRunner, Result
@@ -517,6 +520,28 @@ def test_in_place_writes_behind_a_link(shop: Path) -> None:
     assert shop.read_text("utf-8") == mutant.text
 
 
+@UNIX
+def test_in_place_takes_the_longest_name_there_is(here: Path) -> None:
+    path = here / ("ü" * 125 + "u.py")  # 254 bytes, as long as a name may be on most disks
+    path.write_text(SHOP, "utf-8")
+    mutant = next(iter(astmut.mutate(SHOP)))
+    done = call("mutate", path, "--in-place", "--id", mutant.id)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert path.read_text("utf-8") == mutant.text
+    assert list(here.iterdir()) == [path]
+
+
+def test_what_cannot_be_written_in_place_is_named(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", "/a/name/of/our/own")
+
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+    done = call("mutate", shop, "--in-place", "--id", next(iter(astmut.mutate(SHOP))).id)
+    assert done.exit_code == 2
+    assert done.stderr == f"astmut: {shop}: no file can be made beside it: Permission denied\n"
+    assert shop.read_text("utf-8") == SHOP
+
+
 def test_in_place_does_not_overwrite_what_changed_meanwhile(shop: Path) -> None:
     with pytest.raises(OSError, match="changed while it was being read"):
         replace(str(shop), b"something else", b"new")
@@ -564,6 +589,20 @@ def test_no_two_files_share_a_folder_of_the_output(here: Path, jobs: int) -> Non
     os.chdir(here)
     assert call("mutate", "mutants.jsonl/a.py", "--output", "other").exit_code == 0
     assert (here / "other" / "mutants.jsonl-2" / "a").is_dir()
+
+
+def test_no_name_leads_out_of_the_output(here: Path) -> None:
+    names = [".py", "..py", "...py", "src/...py", "src/a.b.py"]
+    for name in names:
+        (here / name).parent.mkdir(exist_ok=True)
+        (here / name).write_bytes(b"x = True\n")
+    done = call("mutate", *names, "--output", "out/deep/er", "--rule", "flip-booleans")
+    assert (done.exit_code, done.stderr) == (0, "")
+    index = rows((here / "out" / "deep" / "er" / "mutants.jsonl").read_bytes())
+    parents = [Path(str(row["file"])).parent.as_posix() for row in index]
+    assert parents == [".py", "..py", "...py", "src/...py", "src/a.b"]
+    assert [path.name for path in (here / "out").iterdir()] == ["deep"]
+    assert [path.name for path in (here / "out" / "deep").iterdir()] == ["er"]
 
 
 def test_output_never_overwrites(shop: Path) -> None:
@@ -633,6 +672,7 @@ def test_settings_of_git_change_nothing(repository: Path, monkeypatch: pytest.Mo
     git(repository, "config", "diff.context", "4")
     (repository / ".git" / "info" / "attributes").write_text("*.py -diff\n", "utf-8")
     monkeypatch.setenv("GIT_DIFF_OPTS", "-u5")
+    monkeypatch.setenv("GIT_LITERAL_PATHSPECS", "1")  # of hooks under `git --literal-pathspecs`
     assert places(".", "--diff-base", "HEAD") == expected
 
 

@@ -118,6 +118,17 @@ def test_refused_sites_are_refused_for_a_reason(path: Path) -> None:
     assert not numbers or {reason for _, reason in stats.refused} >= {"invalid-syntax", "same-tree", "duplicate"}
 
 
+@pytest.mark.parametrize(
+    "text", ["x = f(a, b)", "x = a + b\r\ny = a - b", "if a: b", "if a:\n  b == c", "é = f(a, b)", ""]
+)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_no_site_ends_behind_the_text(text: str, mark: str) -> None:
+    sites = astmut.sites(mark + text)
+    assert sites or not text
+    assert all(site.span.end <= len((mark + text).encode()) for site in sites)
+    assert all(site.origin.position(site.span.end) == site.end for site in sites)
+
+
 @pytest.mark.parametrize("mode", ["each", "sample"])
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_sites_are_mutants_and_refusals(path: Path, mode: str) -> None:

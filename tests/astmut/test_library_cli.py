@@ -133,6 +133,15 @@ def test_an_index_may_come_through_a_pipe(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.py", "b.py", "pipe"]
 
 
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="no names for what is open")
+def test_an_index_may_go_into_a_pipe_that_is_open(shop: Path, tmp_path: Path) -> None:
+    receive, send = os.pipe()
+    with os.fdopen(receive, "rb") as reader:
+        done = call("index", "build", "shop", "--path", tmp_path / "lib", "-o", f"/dev/fd/{send}")
+        os.close(send)
+        assert (done.exit_code, reader.read()) == (0, shop.read_bytes())
+
+
 @pytest.mark.parametrize("command", ["mutate", "sites"])
 @pytest.mark.parametrize("option", [("--library", "paper"), ("--alternatives", "2"), ("--index", "none.gz")])
 def test_options_of_a_rule_that_is_not_chosen_are_refused(command: str, option: tuple[str, str]) -> None:
@@ -161,6 +170,7 @@ def test_the_papers_way(tmp_path: Path) -> None:
         (("index", "nearest", "m.f", "-k", "0"), "0 is not in the range"),
         (("index", "build", "no_such_package_here", "-o", "x.gz"), "no package 'no_such_package_here'"),
         (("index", "build", "../x", "-o", "x.gz"), "'../x' is no name of a package"),
+        (("index", "info", "--index", f"{os.curdir}{os.sep}sub/b.gz"), "sub/b.gz is no index of signatures"),
         (("index", "build"), "Missing option '--output'"),
     ],
 )
@@ -171,6 +181,8 @@ def test_errors_are_one_line(
         pytest.importorskip("typeshed_client", reason="astmut[index] is not installed")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.py").write_text("f(1)\n", "utf-8")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "b.gz").write_bytes(b"f(1)\n")
     done = call(*arguments)
     assert done.exit_code == 2
     assert message in done.stderr

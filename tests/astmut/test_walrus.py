@@ -42,6 +42,15 @@ def texts(program: str, rule: str, mode: Any = "each") -> list[str]:
         ("call-to-none", "n: int\nstr(n := 1)\nk + n\n"),
         ("call-to-none", "ｎ: int\nstr(n := 1)\nk + ｎ\n"),
         ("call-to-none", "def h():\n    str(n := 1)\n    return lambda m: n\n"),
+        # A value is worked out before it is given a name.
+        ("if-to-body", "if n := f(): pass\nn = n.x\n"),
+        ("if-to-body", "if n := f(): pass\n(a, [n, *b]) = n, a\n"),
+        ("if-to-body", "if n := f(): pass\nn: int = n + 1\n"),
+        ("if-to-body", "if n := f(): pass\nfor n in n: pass\n"),
+        ("if-to-body", "if n := f(): pass\nfor a, *n in g(n): pass\n"),
+        ("if-to-body", "if n := f(): pass\n(n := n + 1)\n"),
+        ("if-to-body", "if n := f(): pass\ndef n(a=n): pass\n"),
+        ("if-to-body", "if n := f(): pass\n@n\nclass n: pass\n"),
     ],
 )
 def test_a_name_that_would_have_no_value_leaves_the_place_alone(rule: str, program: str) -> None:
@@ -63,6 +72,9 @@ def test_a_name_that_would_have_no_value_leaves_the_place_alone(rule: str, progr
         ("if-to-else", "if n := f(): g(n)\nelse: h()\n", "h()\n"),
         ("call-to-name", "x = (n := f).g(n)\n", "x = (n := f).g"),
         ("call-to-none", "f((n := 1)).n = g\n", "None.n = g\n"),
+        ("if-to-body", "if n := f(): pass\nn = 1\nn + 1\n", "pass\nn = 1\nn + 1\n"),
+        ("if-to-body", "if n := f(): pass\nfor n in x: n\n", "pass\nfor n in x: n\n"),
+        ("if-to-body", "if n := f(): pass\ndef n(): n()\n", "pass\ndef n(): n()\n"),
         ("call-to-none", "[n for n in y]\nstr(n := 1)\n", "[n for n in y]\nNone\n"),
         ("call-to-none", "str(n := 1)\nlambda n: n\n", "None\nlambda n: n\n"),
         ("call-to-none", "str(n := 1)\nclass A:\n    n = 1\n    n\n", "None\nclass A:\n    n = 1\n    n\n"),

@@ -29,9 +29,7 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 
 from astmut.atoms import Atoms
@@ -62,14 +60,6 @@ _RISK = re.compile(r"[;#\\]|:=|\b(?:await|async|yield|return|break|continue|impo
 _DIVIDES = re.compile(r"[;\n\r]")
 _WORD = re.compile(r"[^\W\d]\w*")
 _GLOBAL = re.compile(r"\bglobal\b")  # behind a use of its name, in another region perhaps, it is an error
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the compiler's warnings about mutants (``1 is x``) from the user, or from becoming errors."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 class Checker:

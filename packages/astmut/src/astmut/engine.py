@@ -15,10 +15,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import libcst as cst
 
 from astmut.cell import INVALID, UNENCODABLE
-from astmut.check import Checker, quiet
+from astmut.check import Checker
 from astmut.model import WORD, Edit, Mutant, Site, Span
 from astmut.rulebook import ANNOTATION, FSTRING, PATTERN, Edits, Replacement, Rewrite, Rule, RuleError, RuleFunction
 from astmut.source import Source, collector_off
+from astmut.warned import quiet
 from astmut.where import Wanted
 
 Mode: TypeAlias = Literal["each", "together", "sample"]
@@ -186,7 +187,7 @@ def _find(  # noqa: C901 - one loop over all nodes, in which each call would cos
     sites: list[Site] = []
     numbers: list[int] = []
     together: list[Edits] = []
-    made = _site_maker(source)
+    made, size = _site_maker(source), len(source.text)
     inside = {"": -1, ANNOTATION: -1, PATTERN: -1, FSTRING: -1}
     horizon = -1  # behind it no node stands in any context
     answer: Any = ()
@@ -207,7 +208,7 @@ def _find(  # noqa: C901 - one loop over all nodes, in which each call would cos
                 answer = rewrites(node, source)
                 for rewrite in answer:
                     if span is None:  # most nodes have no site, and many have several
-                        span = _new(Span, (start, end))
+                        span = _new(Span, (start, min(size, end)))  # libcst may add a line end
                     sites.append(made(rule, node, span, choice, rewrite))
                     numbers.append(at)
                     if keep:

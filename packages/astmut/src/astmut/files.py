@@ -69,12 +69,15 @@ def replace(path: str, before: bytes, after: bytes) -> None:
     """Write ``after`` in the place of a file's content, wholly or not at all, with its permissions kept.
 
     A symbolic link stays one: the file behind it is written. Raises ``OSError`` where that cannot be done, or
-    where the file no longer holds ``before``.
+    where the file no longer holds ``before``; it names the file.
     """
     target = Path(path).resolve(strict=True)
     if not os.access(target, os.W_OK):  # replacing needs the folder's permission only, but a lock is a lock
         raise PermissionError(errno.EACCES, "not writable", path)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=_hidden(target), dir=target.parent)
+    except OSError as error:
+        raise OSError(error.errno, f"no file can be made beside it: {error.strerror}", path) from None
     temporary = Path(name)
     try:
         _fill(handle, temporary, after, target.stat())
@@ -86,9 +89,9 @@ def replace(path: str, before: bytes, after: bytes) -> None:
 
 def check(path: Path) -> None:
     """See, before long work, that ``write`` can write a file: nothing is left behind. Raises ``OSError``."""
-    target = path.resolve()
-    if is_special(str(target)):
+    if is_special(str(path)):  # of a pipe that is open, what it resolves to has no file
         return
+    target = path.resolve()
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "not writable", str(path))
     try:
@@ -103,11 +106,11 @@ def write(path: Path, data: bytes) -> None:
 
     A symbolic link stays one, and permissions are kept. Raises ``OSError``, which names the file.
     """
-    target = path.resolve()
-    if is_special(str(target)):
-        target.write_bytes(data)
+    if is_special(str(path)):
+        path.write_bytes(data)
         return
-    temporary = target.with_name(f".{target.name[:200]}.{secrets.token_hex(4)}")
+    target = path.resolve()
+    temporary = target.with_name(f"{_hidden(target)}{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as file:  # with the permissions that a new file has
             _put(file, data)
@@ -118,6 +121,11 @@ def write(path: Path, data: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _hidden(path: Path) -> str:
+    """Return how the name of a file begins that is to take another's place; with its end, at most 255 bytes."""
+    return f".{path.name[:50]}."
 
 
 def _fill(handle: int, path: Path, data: bytes, like: os.stat_result) -> None:
@@ -199,4 +207,5 @@ def mirrored(path: str) -> str:
     A file elsewhere keeps its whole path, without the root.
     """
     inside = PurePath(placed(path))
-    return (inside.with_suffix("") if inside.suffix == _SUFFIX else inside).as_posix()
+    named = inside.suffix == _SUFFIX and inside.stem.strip(".")  # of `...py` is left what leads out of the folder
+    return (inside.with_suffix("") if named else inside).as_posix()

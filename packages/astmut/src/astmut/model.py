@@ -217,7 +217,12 @@ class Mutant:
 
 
 def revert(mutant: Mutant) -> str:
-    """Make a mutant's inverse edits in its text, which gives the source back to the byte."""
+    """Make a mutant's inverse edits in its text, which gives the source back to the byte.
+
+    Raises ``TypeError`` for what is no mutant.
+    """
+    if not isinstance(mutant, Mutant):
+        raise TypeError(f"mutant must be a Mutant, not {type(mutant).__name__}")
     return Text(mutant.text).splice(mutant.inverse)
 
 

@@ -109,9 +109,11 @@ def _added(diff: bytes) -> Iterator[tuple[int, int]]:
 def _environment() -> dict[str, str]:
     """Return the environment for git: without options that win, and without the repository that a hook works for.
 
+    ``git --literal-pathspecs`` hands itself on to hooks, and would have a place in the repository taken for a name.
+
     A hook has that one's index, in a linked worktree its folder too, for which git would take any folder for the root.
     """
-    names = {"GIT_DIFF_OPTS", "GIT_INDEX_FILE"} | (
+    names = {"GIT_DIFF_OPTS", "GIT_INDEX_FILE", "GIT_LITERAL_PATHSPECS"} | (
         set() if "GIT_WORK_TREE" in os.environ else {"GIT_DIR", "GIT_COMMON_DIR"}
     )
     return {name: value for name, value in os.environ.items() if name not in names}

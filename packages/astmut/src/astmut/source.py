@@ -13,7 +13,6 @@ import sys
 import threading
 import tokenize
 import unicodedata
-import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, reduce
@@ -24,6 +23,7 @@ import libcst as cst
 from astmut.model import Span, Text
 from astmut.nodes import parsed_quickly
 from astmut.spans import Recording, record
+from astmut.warned import quiet
 
 T = TypeVar("T")
 _new = tuple.__new__  # a third of what a call of the named tuple costs; spans are made by the hundred thousand
@@ -33,6 +33,7 @@ FUTURE_FLAGS = reduce(int.__or__, (getattr(__future__, name).compiler_flag for n
 BOM = "\ufeff"
 # Python's own codings of other things than texts: what they make of a part is no part of what they make of the whole.
 _NOT_OF_FILES = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape"})
+_ASCII = bytes(range(0x20, 0x7F))
 _BLANKS = (b" ", b"\t", b"\f", b"\r", b"\n")
 LINE_END = re.compile(r"\r\n|\r|\n")
 _PLACE = re.compile(r"parser error: error at (\d+):(\d+): ")
@@ -242,9 +243,10 @@ def _decode(data: bytes) -> tuple[str, str]:
             raise ParseError(f"cannot be decoded: {error}", row) from None
     if codecs.lookup(coding).name in _NOT_OF_FILES:
         raise ParseError(f"cannot be decoded: {coding} is no coding of a file", row)
+    is_utf8 = coding in {"utf-8", "utf-8-sig"}
     try:
         text = data.decode(coding)
-        same = coding in {"utf-8", "utf-8-sig"} or text.encode(coding) == data
+        same = is_utf8 or text.encode(coding) == data
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ParseError(f"not {error.encoding}: {error.reason} at byte {error.start}", line) from None
@@ -252,9 +254,19 @@ def _decode(data: bytes) -> tuple[str, str]:
         raise ParseError(f"cannot be decoded: {error}", 1) from None
     if text.startswith(BOM):
         raise ParseError("two byte order marks", 1)
+    if not is_utf8 and not _keeps_ascii(coding):
+        raise ParseError(f"cannot be decoded: in {coding} not all of ASCII means itself", row)
     if not same:
         raise ParseError(f"its coding {coding} does not give the same bytes back", 1)
     return coding, text
+
+
+def _keeps_ascii(coding: str) -> bool:
+    """Whether a coding writes the characters of ASCII as they are, which patches and offsets rely on."""
+    try:
+        return _ASCII.decode(coding) == _ASCII.decode("ascii")
+    except UnicodeError:
+        return False
 
 
 def _gate(text: str) -> tuple[int, str] | None:
@@ -263,8 +275,7 @@ def _gate(text: str) -> tuple[int, str] | None:
     That takes less than to compile it. Where the compiler has to be asked all the same, its answer is returned.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             symtable.symtable(text.removeprefix(BOM), "<source>", "exec")
     except (SyntaxError, RecursionError, MemoryError, ValueError, OverflowError):
         return _compiled(text)
@@ -274,8 +285,7 @@ def _gate(text: str) -> tuple[int, str] | None:
 def _compiled(text: str) -> tuple[int, str]:
     """Return the ``__future__`` flags of a text that Python parses, and why it does not compile, if so."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             text = text.removeprefix(BOM)
             try:
                 code = compile(text, "<source>", "exec", 0, dont_inherit=True, optimize=0)

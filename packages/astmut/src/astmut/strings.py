@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from typing import NamedTuple
 
 import libcst as cst
@@ -12,6 +11,7 @@ import libcst as cst
 from astmut.rulebook import Edits, Rewrite
 from astmut.source import Source
 from astmut.surroundings import in_literal_type, is_docstring
+from astmut.warned import quiet
 
 _ONE_CHARACTER = re.compile(r"\\[\\'\"abfnrtv]")  # the escapes that need no look at what follows
 
@@ -66,8 +66,7 @@ def _length(node: cst.BaseExpression) -> int | None:
     if "\\" in text and "r" not in prefix:
         bare = _ONE_CHARACTER.sub("x", bare)
     if ("\\" in bare and "r" not in prefix) or "\r" in text:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about escapes that Python does not know
+        with quiet():  # about escapes that Python does not know
             return total + len(ast.literal_eval(text))
     return total + len(bare) - (6 if bare[:3] in {'"""', "'''"} else 2)
 

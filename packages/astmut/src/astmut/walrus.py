@@ -13,6 +13,10 @@ from astmut.model import Span
 from astmut.source import Key, Source, normal
 
 _SCOPES = frozenset({cst.Module, cst.ClassDef, cst.FunctionDef, cst.Lambda})
+_BEHIND_VALUE = frozenset({cst.Assign, cst.AnnAssign, cst.NamedExpr})
+_LOOPS = frozenset({cst.For, cst.CompFor})
+_DEFINITIONS = frozenset({cst.FunctionDef, cst.ClassDef})
+_TARGETS = frozenset({cst.AssignTarget, cst.Tuple, cst.List, cst.Element, cst.StarredElement})
 # What binds a name, and fails where it has no value before.
 _NEEDS_VALUE = frozenset({cst.Del, cst.AugAssign})
 
@@ -51,6 +55,7 @@ def _reads_first(source: Source, walrus: int, is_gone: Any) -> bool:
     start, end = source.span(next(above for above in source.ancestors(target) if type(above) in _SCOPES))
     names, mentions = _names(source)
     scope = names.owner(target)
+    left: list[tuple[int, bool]] = []  # where each takes place, and whether it reads the name
     for number in mentions[normal(target.value)]:
         if not start <= source.starts[number] < end or is_gone(number):
             continue
@@ -59,8 +64,28 @@ def _reads_first(source: Source, walrus: int, is_gone: Any) -> bool:
         if type(above) is cst.AnnAssign and above.target is node and above.value is None:
             continue  # neither read nor given a value
         if scope is None or names.owner(node) in {scope, None}:
-            return type(above) in _NEEDS_VALUE or not names.is_bound(node)
-    return False
+            if type(above) in _NEEDS_VALUE or not names.is_bound(node):
+                left.append((source.starts[number], True))
+            else:
+                left.append((_bound_at(source, node), False))
+    return bool(left) and min(left)[1]
+
+
+def _bound_at(source: Source, node: cst.CSTNode) -> int:
+    """Return the byte at which a name is bound: behind the value that it is bound to."""
+    below = node
+    for above in source.ancestors(node):
+        kind = type(above)
+        if kind in _BEHIND_VALUE:
+            return source.span(above).end
+        if kind in _LOOPS:
+            return source.outer(above.iter).end  # type: ignore[attr-defined]
+        if kind in _DEFINITIONS:
+            return source.span(above.body).start if above.name is below else source.span(node).start  # type: ignore[attr-defined]
+        if kind not in _TARGETS:
+            break
+        below = above
+    return source.span(node).start
 
 
 def _names(source: Source) -> tuple[Imports, dict[str, list[int]]]:

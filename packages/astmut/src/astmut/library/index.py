@@ -70,9 +70,9 @@ class Index:
             self.packages: Mapping[str, str] = dict(self.header["packages"])
             self.modules: Mapping[str, int] = dict(self.header["modules"])
         except _BROKEN:
-            raise IndexFileError(f"{self.path.name} is no index of signatures") from None
+            raise IndexFileError(f"{self.path} is no index of signatures") from None
         if version != FORMAT_VERSION:
-            raise IndexFileError(f"{self.path.name} is an index of another version ({version}): build it anew")
+            raise IndexFileError(f"{self.path} is an index of another version ({version}): build it anew")
 
     @classmethod
     def from_file(cls, path: str | Path) -> Index:
@@ -94,7 +94,7 @@ class Index:
             if self.path != COMMITTED and not all(map(_is_sound, rows)):  # a look at each parameter takes 20 ms
                 raise ValueError
         except _BROKEN:
-            raise IndexFileError(f"{self.path.name} is broken: build it anew") from None
+            raise IndexFileError(f"{self.path} is broken: build it anew") from None
         return rows
 
     @cached_property

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from typeshed_client import finder, parser
+
+from astmut.warned import quiet
 
 LARGEST_FILE = 8 * 1024 * 1024
 
@@ -401,8 +402,7 @@ def _parsed(path: Path) -> ast.Module:
     if path.stat().st_size > LARGEST_FILE:
         raise OSError(f"larger than {LARGEST_FILE // 1024 // 1024} MiB")
     data = path.read_bytes()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about escapes: the authors' affair
+    with quiet():  # about escapes
         return ast.parse(data)
 
 

@@ -5,11 +5,11 @@ from itertools import pairwise
 
 import libcst as cst
 
-from astmut.check import quiet
 from astmut.imports import is_builtin
 from astmut.rulebook import Edits, Rewrite, Rewrites, rule
 from astmut.source import Source
 from astmut.walrus import binds
+from astmut.warned import quiet
 
 _IN_ANY_ORDER = frozenset({"max", "min"})
 _LAYOUT = frozenset(" \t\f\r\n\\()'\"")
