@@ -95,9 +95,12 @@ def _names(source: Source) -> tuple[Imports, dict[str, list[int]]]:
         walruses: Any = [source.nodes[at] for at in source.by_type[cst.NamedExpr]]
         mentions: dict[str, list[int]] = {normal(each.target.value): [] for each in walruses}
         names = imports(source, frozenset(mentions))
-        for number in source.of_types((cst.Name,)):
+        written: Any = source.by_type[cst.Name]
+        ascii_only = source.text.data is None
+        for number in written:
             node: Any = source.nodes[number]
-            if normal(node.value) in mentions and names.is_variable(node):
-                mentions[normal(node.value)].append(number)
+            name = node.value if ascii_only else normal(node.value)
+            if name in mentions and names.is_variable(node):
+                mentions[name].append(number)
         found = source.memo["walruses"] = (names, mentions)
     return found  # type: ignore[no-any-return]
