@@ -460,6 +460,14 @@ def test_odd_names_are_no_trouble(here: Path) -> None:
     assert call("sites", "--", "-x.py").exit_code == 0
 
 
+@pytest.mark.parametrize("command", ["mutate", "sites"])
+def test_without_a_tag(here: Path, command: str) -> None:
+    (here / "a.py").write_text("f(x)\ny = f(x)\n", "utf-8")
+    options = ("a.py", "--rule", "call-to-name", "--format", "jsonl")
+    assert [row["tags"] for row in rows(call(command, *options).stdout)] == [["trivial"], []]
+    assert [row["tags"] for row in rows(call(command, *options, "--without", "paper,trivial").stdout)] == [[]]
+
+
 # --- --in-place and --output ---
 
 

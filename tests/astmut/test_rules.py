@@ -7,6 +7,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import libcst as cst
 import pytest
@@ -368,6 +369,23 @@ def test_to_raise_a_class_is_to_call_it(text: str, trivial: list[bool]) -> None:
 def test_all_changes_together_are_trivial_where_each_is(text: str, tags: tuple[str, ...]) -> None:
     (mutant,) = astmut.mutate(text, rules=["call-to-name"], mode="together")
     assert mutant.tags == tags
+
+
+TRIVIAL = "f(x)\nmax(a, b)\ny = g(a, b)\n"
+
+
+@pytest.mark.parametrize("mode", ["each", "together", "sample"])
+def test_without_a_tag_no_site_has_it(mode: Any) -> None:
+    rules = ["call-to-name", "swap-arguments"]
+    stats = astmut.Stats()
+    found = list(astmut.mutate(TRIVIAL, rules=rules, without="trivial", mode=mode, count=9, stats=stats))
+    assert sorted((mutant.rule, mutant.text) for mutant in found) == [
+        ("call-to-name", TRIVIAL.replace("g(a, b)", "g")),
+        ("swap-arguments", TRIVIAL.replace("g(a, b)", "g(b, a)")),
+    ]
+    assert stats.sites == {"call-to-name": 1, "swap-arguments": 1}
+    assert len(astmut.sites(TRIVIAL, rules=rules)) == 5
+    assert len(astmut.sites(TRIVIAL, rules=rules, without=("none-of-this-name", "trivial"))) == 2
 
 
 def odd(node: cst.Call, source: astmut.Source) -> astmut.Rewrites:

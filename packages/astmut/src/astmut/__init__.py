@@ -8,7 +8,8 @@ Every mutant is valid, changed, local to the byte and revertible::
     ...     print(mutant.text)
     if a >= b: f(a)
 
-``RULES`` holds all rules by name, ``rule`` declares a new one, and ``Rewrites`` is the type of what it gives.
+``RULES`` holds all rules by name, ``rule`` declares a new one, ``Rewrites`` is the type of what it gives, and ``keep``
+helps with it.
 ``__version__`` is the version of the package.
 """
 
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # at run time __getattr__ brings each name when it is first used
     from astmut.engine import Stats  # keeps --help fast
     from astmut.face import mutate, sites  # keeps --help fast
+    from astmut.layout import keep  # keeps --help fast
     from astmut.model import Edit, Mutant, Position, Site, Span, Text, revert  # keeps --help fast
     from astmut.rulebook import (  # keeps --help fast
         RULES,
@@ -60,6 +62,7 @@ __all__ = [
     "UnknownRuleError",
     "__version__",
     "choose",
+    "keep",
     "mutate",
     "revert",
     "rule",
@@ -69,6 +72,7 @@ __all__ = [
 _HOMES = {
     "engine": ("Stats",),
     "face": ("mutate", "sites"),
+    "layout": ("keep",),
     "model": ("Edit", "Mutant", "Position", "Site", "Span", "Text", "revert"),
     "rulebook": (
         "Example",

@@ -55,7 +55,7 @@ class Cells:
     def __init__(self, source: Source) -> None:
         """Find units, compound statements and regions; no cell is made yet."""
         self.source = source
-        self.whole = whole(source)
+        self.whole = whole_cell(source)
         # Before this byte stands a `__future__` import, and so everything must.
         self.future_end = 0
         # Names that `global` or `nonlocal` statements declare, with where they stand; and those declared so
@@ -360,7 +360,7 @@ class Cells:
         return text.cut(lines[bisect_right(lines, start) - 1], start).lstrip("\ufeff")
 
 
-def whole(source: Source) -> Cell:
+def whole_cell(source: Source) -> Cell:
     """Return the cell that is all of a source."""
     return Cell(source, Span(source.origin, len(source.text)), "", "")
 

@@ -42,7 +42,7 @@ from astmut.cell import (
     UNENCODABLE,
     Cell,
 )
-from astmut.cells import INDENT, Cells, whole
+from astmut.cells import INDENT, Cells, whole_cell
 from astmut.model import Edit, Span, hull
 from astmut.siblings import Change, Siblings
 from astmut.source import BOM, LINE_END, Source
@@ -69,7 +69,7 @@ class Checker:
         """Look at nothing yet."""
         self.source = source
         self._may_lack = source.coding not in _UNIVERSAL
-        self._one = whole(source) if _is_short_line(source.text.value) else None
+        self._short_line = whole_cell(source) if _is_short_line(source.text.value) else None
         self._combined: dict[tuple[Span, ...], list[list[tuple[Cell, str]]]] = {}
 
     @cached_property
@@ -90,10 +90,9 @@ class Checker:
 
         ``edits`` are disjoint and in order; ``at`` is the number of the node that they come from, if there is one.
         """
-        if refused := self._outright(edits):
-            return refused
-        if self._one is not None:
-            return self._one.verdict(edits)
+        outright = self._outright(edits)
+        if outright is not None:
+            return outright
         region = self.cells.region(edits[0].span.start, edits[-1].span.end)
         if region is not None and (places := self._certain(edits, at, region)):
             return DUPLICATE if self._siblings.have(Change(region, edits, None, places)) else ""
@@ -114,8 +113,9 @@ class Checker:
         Each region is judged by itself; two such mutants are equal where they change the same regions into equal
         trees.
         """
-        if refused := self._outright(edits):
-            return refused
+        outright = self._outright(edits)
+        if outright is not None:
+            return outright
         changed: list[tuple[Cell, str]] = []
         for cell, inside in self._by_region(edits):
             program = cell.program(inside)
@@ -144,8 +144,11 @@ class Checker:
                 return whole
         return region
 
-    def _outright(self, edits: Sequence[Edit]) -> str:
-        """Return why no cell need be asked: the source does not compile, or its file's encoding lacks a character."""
+    def _outright(self, edits: Sequence[Edit]) -> str | None:
+        """Return the verdict where no cell need be looked for, None where one must be.
+
+        That is so where the source does not compile, or its file's encoding lacks a character, and for a short line.
+        """
         if self.source.defect:
             return UNCOMPILABLE_SOURCE
         if self._may_lack:
@@ -153,7 +156,7 @@ class Checker:
                 self.source.encode("".join(new for _, new in edits))
             except UnicodeEncodeError:
                 return UNENCODABLE
-        return ""
+        return None if self._short_line is None else self._short_line.verdict(edits)
 
     def _certain(self, edits: Sequence[Edit], at: int, region: Cell) -> tuple[Span, ...]:
         """Return the expressions that become atoms, where that is all that ``edits`` do."""
@@ -256,8 +259,6 @@ class Checker:
 
     def _by_region(self, edits: Sequence[Edit]) -> list[tuple[Cell, list[Edit]]]:
         """Share out edits over the regions (or class headers) that hold them; to the whole text if one has none."""
-        if self._one is not None:
-            return [(self._one, list(edits))]
         cells = self.cells
         shares: dict[Span, tuple[Cell, list[Edit]]] = {}
         for edit in edits:

@@ -41,6 +41,7 @@ class Selection(NamedTuple):
     paths: tuple[str, ...]
     rules: tuple[str, ...]
     groups: tuple[str, ...]
+    without: tuple[str, ...]
     lines: Ranges
     function: str | None
     diff_base: str | None
@@ -106,6 +107,8 @@ def _selecting(function: Callable[..., None]) -> Callable[..., None]:
         click.option("--function", metavar="NAME", help="Only in this function or class, such as Stack.push."),
         click.option("--lines", callback=_ranges, multiple=True, metavar="10-20",
                      help="Only what begins on these lines. Repeatable."),
+        click.option("--without", callback=_names, multiple=True, metavar="TAG",
+                     help="No change with this tag, such as trivial. Repeatable, and commas separate several."),
         click.option("--group", "-g", "groups", callback=_names, multiple=True, metavar="NAME",
                      help=f"All rules of a group: {GROUPS}. Repeatable."),
         click.option("--rule", "-r", "rules", callback=_names, multiple=True, metavar="NAME",
@@ -296,7 +299,7 @@ class Run:
         self.without_function: list[str] = []
         self.selection = selection
         chosen = tuple(rule.name for rule in _chosen(selection.rules, selection.groups))
-        self.where = Where(chosen, (), selection.lines, selection.function, self._options(chosen))
+        self.where = Where(chosen, (), selection.without, selection.lines, selection.function, self._options(chosen))
         self.items = self._items()
 
     def _options(self, chosen: tuple[str, ...]) -> dict[str, dict[str, Any]]:

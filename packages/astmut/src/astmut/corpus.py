@@ -38,10 +38,6 @@ class Died(NamedTuple):
     reason: str
 
 
-class _Done(NamedTuple):
-    """Ends the results of one item."""
-
-
 def run(
     work: Callable[[Item], Iterable[object]], items: Iterable[Item], jobs: int = 1
 ) -> Generator[tuple[Item, object], None, None]:

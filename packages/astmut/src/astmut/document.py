@@ -14,7 +14,15 @@ _HEAD = """\
 <!-- Written by `nox -s docs` from the rules' docstrings. Change those, not this page. -->
 
 A rule looks at one place and says what could be written there instead. `astmut mutate --rule NAME` takes single rules,
-`--group NAME` all rules of a group.
+`--group NAME` all rules of a group:
+
+- `sync`: what the paper trains with (its rules 1 to 9),
+- `disco`: the rules of DISCO for Python, which shares some of them,
+- `natural`: those of both whose mutants look like a programmer's mistakes: without numbers for strings and the like,
+  `call-to-name`, `variable-misuse` and `divide-by-zero`,
+- `extra`: three more of the paper's released code.
+
+Some changes carry tags, by which `--without TAG` leaves them out; `trivial` ones hardly matter when the program runs.
 """
 _GAP = 2
 

@@ -16,7 +16,7 @@ import libcst as cst
 
 from astmut.cell import INVALID, UNENCODABLE
 from astmut.check import Checker
-from astmut.model import WORD, Edit, Mutant, Site, Span
+from astmut.model import WORD, Edit, Mutant, Site, Span, new_tuple
 from astmut.rulebook import ANNOTATION, FSTRING, PATTERN, Edits, Replacement, Rewrite, Rule, RuleError, RuleFunction
 from astmut.source import Source, collector_off
 from astmut.warned import quiet
@@ -44,7 +44,6 @@ _IN_CHARACTER = frozenset(bytes((byte,)) for byte in range(0x80, 0xC0))
 # A site that is refused for one of these would have any mutant refused that it takes part in.
 _SPOIL = frozenset({INVALID, UNENCODABLE})
 
-_new = tuple.__new__  # a fifth of what a call of the named tuple costs
 _QUOTE = frozenset("'\"")
 _JOINING = WORD | {"{"}
 _BLANK = frozenset(" \t\f\r\n\\#")
@@ -60,6 +59,12 @@ class Found(NamedTuple):
     sites: list[Site]
     numbers: list[int]
     together: list[Edits]
+
+    def of(self, kept: Sequence[bool]) -> Found:
+        """Return the sites that are kept."""
+        return Found(
+            list(compress(self.sites, kept)), list(compress(self.numbers, kept)), list(compress(self.together, kept))
+        )
 
 
 class Change(NamedTuple):
@@ -106,10 +111,7 @@ def find(
         found = _find(source, _asked(tuple(sorted(rules, key=_by_name))), wanted, keep=together)
         if wanted is None:
             return found
-        kept = [wanted.change(site.edits) for site in found.sites]
-        return Found(
-            list(compress(found.sites, kept)), list(compress(found.numbers, kept)), list(compress(found.together, kept))
-        )
+        return found.of([wanted.change(site.edits) for site in found.sites])
 
 
 def _by_name(rule: Rule) -> str:
@@ -208,7 +210,7 @@ def _find(  # noqa: C901 - one loop over all nodes, in which each call would cos
                 answer = rewrites(node, source)
                 for rewrite in answer:
                     if span is None:  # most nodes have no site, and many have several
-                        span = _new(Span, (start, min(size, end)))  # libcst may add a line end
+                        span = new_tuple(Span, (start, min(size, end)))  # libcst may add a line end
                     sites.append(made(rule, node, span, choice, rewrite))
                     numbers.append(at)
                     if keep:
@@ -256,13 +258,13 @@ def _site_maker(source: Source) -> _SiteMaker:  # noqa: C901 - the closure's bra
                     if span is not whole and type(node) in _TEXTS:
                         before, behind = _outside(_token(source, node, span), span, before, behind)
                     new = _apart(before, behind, new, inserted=start == end)  # noqa: PLW2901
-                edits.append(_new(Edit, (span, new)))
+                edits.append(new_tuple(Edit, (span, new)))
             first = start if len(edits) == 1 else _put_in_order(edits)
         except (IndexError, KeyError, ValueError, AttributeError, TypeError) as error:
             raise _wrong(rule, source, whole[0], _fault(error)) from error
         if first > whole[0] and around[whole[0] + 1] in _BLANK:
             whole = Span(_begin(source, node, whole[0]), whole[1])
-        return _new(Site, (rule, whole, tuple(edits), choice, tags, text))
+        return new_tuple(Site, (rule, whole, tuple(edits), choice, tags, text))
 
     return made
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, SupportsIndex
 
-import astmut.rules
+import astmut.rules  # noqa: F401 - which registers them
 from astmut import engine
 from astmut.engine import MODES, Found, Mode, Stats
 from astmut.model import Mutant, Site
@@ -19,9 +19,9 @@ from astmut.where import LINES, wanted
 
 __all__ = ["mutate", "sites"]
 
-REGISTERED = astmut.rules.__all__  # importing them registered them; now those of other packages
 load_plugins()
 
+_WITHOUT = "without is one or several tags, such as 'trivial', not {!r}"
 UNPRINTABLE = "not-printed-by-unparse"
 NONE: Mapping[str, Mapping[str, Any]] = {}
 
@@ -31,6 +31,7 @@ def sites(
     *,
     rules: Iterable[str | Rule] | str | None = None,
     groups: Iterable[str] | str = (),
+    without: Iterable[str] | str = (),
     lines: Iterable[tuple[int, int]] = (),
     function: str | None = None,
     options: Mapping[str, Mapping[str, Any]] = NONE,
@@ -40,7 +41,7 @@ def sites(
     Nothing is checked yet: a few sites may turn out not to give a valid, changed, new program. See ``mutate`` for
     the parameters and the errors raised.
     """
-    return _found(text, configured(choose(rules, groups), options), lines, function)[1].sites
+    return _found(text, configured(choose(rules, groups), options), without, lines, function)[1].sites
 
 
 def mutate(
@@ -48,6 +49,7 @@ def mutate(
     *,
     rules: Iterable[str | Rule] | str | None = None,
     groups: Iterable[str] | str = (),
+    without: Iterable[str] | str = (),
     mode: Mode = "each",
     seed: int = 0,
     count: int | None = None,
@@ -66,6 +68,7 @@ def mutate(
         rules: names of rules, or ``Rule`` objects; all rules where neither rules nor groups are given. Order has
             no influence.
         groups: names of groups of rules.
+        without: tags: no site that has one of them, ``trivial`` for instance.
         mode: ``each``, one mutant a site; ``together``, one mutant a rule, with all its sites changed (SYNC,
             algorithm 1); ``sample``, ``count`` mutants drawn by ``seed``, the rules in turn.
         seed: of ``sample``. The same seed gives the same mutants on every machine; a larger ``count`` begins with
@@ -100,7 +103,7 @@ def mutate(
     if stats is not None and not isinstance(stats, Stats):
         raise TypeError(f"stats must be an astmut.Stats, not {stats!r}")
     chosen = configured(choose(rules, groups), options)
-    source, found = _found(text, chosen, lines, function, together=mode == "together", check=check)
+    source, found = _found(text, chosen, without, lines, function, together=mode == "together", check=check)
     stats = Stats() if stats is None else stats
     stats.sites.update([site.rule for site in found.sites])
     if source is None:
@@ -121,6 +124,7 @@ def mutate(
 def _found(
     text: str | bytes | Program,
     chosen: tuple[Rule, ...],
+    without: Iterable[str] | str,
     lines: Iterable[tuple[int, int]],
     function: str | None,
     *,
@@ -133,6 +137,7 @@ def _found(
     before libcst has parsed it, since the two together would take more memory.
     """
     lines = listed(lines, LINES)
+    tags = _tags(without)
     look = function is None and not lines  # a function that is asked for is looked for in the tree
 
     def may_have_sites(value: str) -> bool:
@@ -147,7 +152,16 @@ def _found(
     if check:
         _ = program.defect
     source = program if isinstance(program, Source) else Source(program)
-    return source, engine.find(source, chosen, wanted(source, lines, function), together=together)
+    found = engine.find(source, chosen, wanted(source, lines, function), together=together)
+    return source, found.of([tags.isdisjoint(site.tags) for site in found.sites]) if tags else found
+
+
+def _tags(without: Iterable[str] | str) -> frozenset[str]:
+    """Return the tags that no site may have. Raises ``TypeError`` for what is no text."""
+    tags = [without] if isinstance(without, str) else listed(without, _WITHOUT)
+    if not all(isinstance(tag, str) for tag in tags):
+        raise TypeError(_WITHOUT.format(without))
+    return frozenset(tags)
 
 
 def _reprinted(mutants: Iterable[Mutant], stats: Stats) -> Iterator[Mutant]:

@@ -9,11 +9,9 @@ from bisect import bisect_left, bisect_right
 
 import libcst as cst
 
-from astmut.model import Span
+from astmut.model import Span, new_tuple
 from astmut.source import Source
 from astmut.surroundings import suite_span
-
-_new = tuple.__new__  # a third of what a call of the named tuple costs
 
 
 def keep(source: Source, whole: cst.CSTNode, part: cst.CSTNode) -> dict[Span, str]:
@@ -22,9 +20,9 @@ def keep(source: Source, whole: cst.CSTNode, part: cst.CSTNode) -> dict[Span, st
     first, last = source.outer(part)
     edits = {}
     if start < first:
-        edits[_new(Span, (start, first))] = ""
+        edits[new_tuple(Span, (start, first))] = ""
     if last < end:
-        edits[_new(Span, (last, end))] = ""
+        edits[new_tuple(Span, (last, end))] = ""
     return edits
 
 
@@ -59,7 +57,7 @@ def hoist(source: Source, whole: cst.CSTNode, suite: cst.BaseSuite) -> dict[Span
             if starts_with(deep, at):
                 before = bisect_left(strings, (at, 0)) - 1
                 if before < 0 or strings[before].end <= at:
-                    edits[_new(Span, (at + less, at + more))] = ""
+                    edits[new_tuple(Span, (at + less, at + more))] = ""
     if last < end:
         edits[Span(last, end)] = ""
     return edits

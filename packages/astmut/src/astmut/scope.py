@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 
 import libcst as cst
 
+from astmut.model import new_tuple
 from astmut.source import Source
 from astmut.surroundings import is_target, suite_span
-
-_new = tuple.__new__  # a third of what a call of the named tuple costs
 
 
 class Binding(NamedTuple):
@@ -231,7 +230,7 @@ class _Walk:
         scope = scope or self.scope
         scope.names.add(name)
         if start < end:
-            scope.bindings.append(_new(Binding, (start, end, name)))
+            scope.bindings.append(new_tuple(Binding, (start, end, name)))
 
     def spoil(self, name: str) -> None:
         """Note that ``name`` is no variable here, or not reliably bound."""

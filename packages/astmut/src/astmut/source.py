@@ -20,13 +20,12 @@ from typing import TypeVar
 
 import libcst as cst
 
-from astmut.model import Span, Text
+from astmut.model import Span, Text, new_tuple
 from astmut.nodes import parsed_quickly
 from astmut.spans import Recording, record
 from astmut.warned import quiet
 
 T = TypeVar("T")
-_new = tuple.__new__  # a third of what a call of the named tuple costs; spans are made by the hundred thousand
 Key = cst.CSTNode | Span
 
 FUTURE_FLAGS = reduce(int.__or__, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names))
@@ -196,7 +195,7 @@ class Source(Program):
     def span(self, node: cst.CSTNode) -> Span:
         """Return the bytes of ``node`` as libcst counts them: without its own parentheses."""
         at = self._numbers[id(node)]
-        return _new(Span, (self.starts[at], self.ends[at]))
+        return new_tuple(Span, (self.starts[at], self.ends[at]))
 
     def outer(self, node: cst.CSTNode) -> Span:
         """Return the bytes of ``node`` together with its own parentheses."""
@@ -204,9 +203,9 @@ class Source(Program):
         lpar = getattr(node, "lpar", None)
         if lpar:
             first, last = numbers[id(lpar[0])], numbers[id(node.rpar[-1])]  # type: ignore[attr-defined]
-            return _new(Span, (self.starts[first], self.ends[last]))
+            return new_tuple(Span, (self.starts[first], self.ends[last]))
         at = numbers[id(node)]
-        return _new(Span, (self.starts[at], self.ends[at]))
+        return new_tuple(Span, (self.starts[at], self.ends[at]))
 
     def place(self, key: Key) -> Span:
         """Return the bytes that an edit of ``key`` replaces.
@@ -219,8 +218,8 @@ class Source(Program):
         start, end = self.starts[at], self.ends[at]
         size = _OWN_TOKENS.get(type(key))  # type: ignore[arg-type]
         if size is None:
-            return _new(Span, (start, end))
-        return _new(Span, (start, start + size) if size > 0 else (end + size, end))
+            return new_tuple(Span, (start, end))
+        return new_tuple(Span, (start, start + size) if size > 0 else (end + size, end))
 
     def code(self, node: cst.CSTNode) -> str:
         """Return the text of ``node`` without its own parentheses."""

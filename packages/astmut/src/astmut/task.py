@@ -88,6 +88,7 @@ class Where:
 
     rules: tuple[str, ...] | None = None
     groups: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     lines: Ranges = ()
     function: str | None = None
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -131,6 +132,7 @@ class Mutating:
             source,
             rules=self.where.rules,
             groups=self.where.groups,
+            without=self.where.without,
             mode=self.mode,
             seed=self.seed,
             count=self.count,
@@ -186,6 +188,7 @@ class Listing:
             source,
             rules=where.rules,
             groups=where.groups,
+            without=where.without,
             lines=lines,
             function=where.function,
             options=where.options,

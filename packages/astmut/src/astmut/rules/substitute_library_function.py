@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import libcst as cst
 
+from astmut.model import new_tuple
 from astmut.rulebook import Rewrite, Rewrites, rule
 from astmut.source import Source
 from astmut.substitutes import substitutes
-
-_new = tuple.__new__  # a third of what a call of the named tuple costs
 
 
 @rule("substitute-library-function", "sync", "natural")
@@ -53,4 +52,6 @@ def substitute_library_function(
         return ()
     whole = source.place(called)
     last = source.place(called.attr) if type(called) is cst.Attribute else whole
-    return [_new(Rewrite, ({last if last_only else whole: text}, (name,), None)) for name, text, last_only in found]
+    return [
+        new_tuple(Rewrite, ({last if last_only else whole: text}, (name,), None)) for name, text, last_only in found
+    ]
