@@ -12,7 +12,7 @@ PACKAGES = Path(__file__).parents[1] / "packages"
 # From the roof to the ground, as in docs/architecture.md. A name with /* is a folder, its __init__ included.
 FLOORS = {
     "astmut": "__main__ > cli > cli_index > __init__, task, terminal > face, document, corpus, files, since > rules/*, engine"
-    " > check, strings, substitutes, variables > siblings > cells"
+    " > search, compose > check, placing, strings, substitutes, variables > siblings > cells"
     " > atoms, cell, rulebook, where, layout, formats, scope, walrus > imports"
     " > surroundings, words > source > model, nodes, spans, tokens, trees, library/* > warned",
     "synctrain": "__main__ > cli > baselines, probe > train, measure > unread > build, excerpt, loop, report > draw, inputs, nearest"

@@ -11,9 +11,10 @@ from typing import Any, SupportsIndex
 
 import astmut.rules  # noqa: F401 - which registers them
 from astmut import engine
-from astmut.engine import MODES, Found, Mode, Stats
+from astmut.engine import MODES, Mode, Stats
 from astmut.model import Mutant, Site
 from astmut.rulebook import Rule, choose, configured, listed, load_plugins, may_apply
+from astmut.search import Found, find
 from astmut.source import Program, Source, deeply
 from astmut.where import LINES, wanted
 
@@ -152,7 +153,7 @@ def _found(
     if check:
         _ = program.defect
     source = program if isinstance(program, Source) else Source(program)
-    found = engine.find(source, chosen, wanted(source, lines, function), together=together)
+    found = find(source, chosen, wanted(source, lines, function), together=together)
     return source, found.of([tags.isdisjoint(site.tags) for site in found.sites]) if tags else found
 
 

@@ -30,7 +30,7 @@ _ESCAPES = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"',
 _SHOWN = 60  # characters of each side in the one-line form of a site
 
 
-class Change(NamedTuple):
+class LineChange(NamedTuple):
     """Replace the lines from ``first`` up to, not including, ``last`` (counted from 0) by ``new``."""
 
     first: int
@@ -70,7 +70,7 @@ class Lines:
             return len(self.starts) - (bool(self.data) and not self.data.endswith(b"\n"))
         return bisect_right(self.starts, offset) - 1
 
-    def changes(self, edits: Sequence[Edit]) -> list[Change]:
+    def changes(self, edits: Sequence[Edit]) -> list[LineChange]:
         """Return the lines that ``edits`` (in order, disjoint) change, without those that stay the same."""
         groups: list[tuple[int, int, list[Edit]]] = []
         for edit in edits:
@@ -91,16 +91,16 @@ class Lines:
         whole = end == self.start(last) and (text.endswith("\n") or (not text and start == self.start(first)))
         return first, last if whole else max(first, min(last + 1, len(self)))
 
-    def _change(self, first: int, last: int, edits: list[Edit]) -> Change:
+    def _change(self, first: int, last: int, edits: list[Edit]) -> LineChange:
         parts: list[bytes] = []
         at, end = self.start(first), self.start(last)
         for span, text in edits:
             parts += (self.data[at : span.start], text.encode())
             at = span.end
         parts.append(self.data[at:end])
-        return self.trimmed(Change(first, last, _LINE.findall(self.mark * (first == 0) + b"".join(parts))))
+        return self.trimmed(LineChange(first, last, _LINE.findall(self.mark * (first == 0) + b"".join(parts))))
 
-    def trimmed(self, change: Change) -> Change:
+    def trimmed(self, change: LineChange) -> LineChange:
         """Return a change without the lines at its ends that it replaces by the same."""
         first, last, new = change
         head, size = 0, len(new)
@@ -108,19 +108,19 @@ class Lines:
             first, head = first + 1, head + 1
         while first < last and head < size and self[last - 1] == new[size - 1]:
             last, size = last - 1, size - 1
-        return Change(first, last, new[head:size])
+        return LineChange(first, last, new[head:size])
 
-    def rewritten(self, text: str) -> list[Change]:
+    def rewritten(self, text: str) -> list[LineChange]:
         """Return the changes that turn all of the text into another, of which no edits are known."""
-        first, last, new = self.trimmed(Change(0, len(self), _LINE.findall(self.mark + text.encode())))
+        first, last, new = self.trimmed(LineChange(0, len(self), _LINE.findall(self.mark + text.encode())))
         if (last - first) * len(new) > MATCHABLE:
-            return [Change(first, last, new)]
+            return [LineChange(first, last, new)]
         old = [self[line] for line in range(first, last)]
         codes = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-        return [Change(first + a, first + b, new[c:d]) for kind, a, b, c, d in codes if kind != "equal"]
+        return [LineChange(first + a, first + b, new[c:d]) for kind, a, b, c, d in codes if kind != "equal"]
 
 
-def hunks(lines: Lines, changes: Sequence[Change]) -> Iterator[bytes]:
+def hunks(lines: Lines, changes: Sequence[LineChange]) -> Iterator[bytes]:
     """Yield the lines of a unified diff behind its file headers, each ending with a line feed."""
     shift, at = 0, 0
     while at < len(changes):
