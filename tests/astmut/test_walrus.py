@@ -42,6 +42,10 @@ def texts(program: str, rule: str, mode: Any = "each") -> list[str]:
         ("call-to-none", "n: int\nstr(n := 1)\nk + n\n"),
         ("call-to-none", "ｎ: int\nstr(n := 1)\nk + ｎ\n"),
         ("call-to-none", "def h():\n    str(n := 1)\n    return lambda m: n\n"),
+        ("call-to-none", "def h(a=f(n := 1)): pass\nn.x\n"),
+        ("call-to-none", "k + (lambda a=f(n := 1): a)\nn.x\n"),
+        ("call-to-none", "f(n := 1)\n[n for n in n]\n"),
+        ("call-to-none", "[f(n := i) for i in x]\nn.x\n"),
         # A value is worked out before it is given a name.
         ("if-to-body", "if n := f(): pass\nn = n.x\n"),
         ("if-to-body", "if n := f(): pass\n(a, [n, *b]) = n, a\n"),
@@ -51,6 +55,7 @@ def texts(program: str, rule: str, mode: Any = "each") -> list[str]:
         ("if-to-body", "if n := f(): pass\n(n := n + 1)\n"),
         ("if-to-body", "if n := f(): pass\ndef n(a=n): pass\n"),
         ("if-to-body", "if n := f(): pass\n@n\nclass n: pass\n"),
+        ("if-to-body", "if n := f(): pass\nclass n: m = n\n"),
     ],
 )
 def test_a_name_that_would_have_no_value_leaves_the_place_alone(rule: str, program: str) -> None:

@@ -163,17 +163,22 @@ class Imports:
         source = self.source
         nodes, parents = source.nodes, source.parents
         found: list[Scope] = []
-        below, at = node, parents[source.number(node)]
+        last: Any = None
+        below: Any = node
+        at = parents[source.number(node)]
         while at >= 0:
             above: Any = nodes[at]
             kind = type(above)
             if kind is cst.IndentedBlock and not found:
                 return self._scopes_in(at)
             if kind in _SCOPES:
-                inside = kind in _COMPREHENSIONS or above.body is below
+                if kind in _COMPREHENSIONS:  # all but the first iterable
+                    inside = above.for_in is not below or below.iter is not last
+                else:
+                    inside = above.body is below
                 if inside and not (kind is cst.ClassDef and found):
                     found.append(id(above))
-            below, at = above, parents[at]
+            last, below, at = below, above, parents[at]
         found.append(id(source.module))
         return tuple(found)
 

@@ -13,9 +13,8 @@ from astmut.model import Span
 from astmut.source import Key, Source, normal
 
 _SCOPES = frozenset({cst.Module, cst.ClassDef, cst.FunctionDef, cst.Lambda})
-_BEHIND_VALUE = frozenset({cst.Assign, cst.AnnAssign, cst.NamedExpr})
+_BEHIND_VALUE = frozenset({cst.Assign, cst.AnnAssign, cst.NamedExpr, cst.ClassDef})
 _LOOPS = frozenset({cst.For, cst.CompFor})
-_DEFINITIONS = frozenset({cst.FunctionDef, cst.ClassDef})
 _TARGETS = frozenset({cst.AssignTarget, cst.Tuple, cst.List, cst.Element, cst.StarredElement})
 # What binds a name, and fails where it has no value before.
 _NEEDS_VALUE = frozenset({cst.Del, cst.AugAssign})
@@ -52,9 +51,12 @@ def _reads_first(source: Source, walrus: int, is_gone: Any) -> bool:
     """Say whether the first mention that is left of a name is one that reads it."""
     target: Any = source.nodes[walrus]
     target = target.target
-    start, end = source.span(next(above for above in source.ancestors(target) if type(above) in _SCOPES))
     names, mentions = _names(source)
     scope = names.owner(target)
+    around = (
+        above for above in source.ancestors(target) if id(above) == scope or (not scope and type(above) in _SCOPES)
+    )
+    start, end = source.span(next(around))
     left: list[tuple[int, bool]] = []  # where each takes place, and whether it reads the name
     for number in mentions[normal(target.value)]:
         if not start <= source.starts[number] < end or is_gone(number):
@@ -73,18 +75,16 @@ def _reads_first(source: Source, walrus: int, is_gone: Any) -> bool:
 
 def _bound_at(source: Source, node: cst.CSTNode) -> int:
     """Return the byte at which a name is bound: behind the value that it is bound to."""
-    below = node
     for above in source.ancestors(node):
         kind = type(above)
         if kind in _BEHIND_VALUE:
             return source.span(above).end
         if kind in _LOOPS:
             return source.outer(above.iter).end  # type: ignore[attr-defined]
-        if kind in _DEFINITIONS:
-            return source.span(above.body).start if above.name is below else source.span(node).start  # type: ignore[attr-defined]
+        if kind is cst.FunctionDef:
+            return source.span(above.body).start  # type: ignore[attr-defined]
         if kind not in _TARGETS:
             break
-        below = above
     return source.span(node).start
 
 
