@@ -11,7 +11,7 @@ from torch import Tensor
 
 from synctrain.evaluate import mutants as module
 from synctrain.evaluate.mutants import Share, accuracy, difficulty, evaluate, hardest, with_mutants
-from synctrain.types import Candidate, DataError, Kind, Pair, RetrievalSet
+from synctrain.types import Candidate, DataError, Kind, Pair, RetrievalSet, Similarity
 
 
 def numbers(texts: Sequence[str], _: Kind) -> Tensor:
@@ -54,6 +54,27 @@ def test_a_tie_is_a_tie_however_it_is_rounded() -> None:
     assert found.rules == {"farther": (1, 1), "rounded": (0, 1)}
     assert found.complete == (0, 1)
     assert found.equal == 1
+
+
+@pytest.mark.parametrize("similarity", ["cos", "dot", "neg_l2"])
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1.0, 1e3, 1e6])
+def test_the_size_of_vectors_decides_nothing(similarity: Similarity, scale: float) -> None:
+    """Of forty mutants twenty differ from their code by rounding, in proportion to the vectors' lengths."""
+    chance = torch.Generator().manual_seed(0)
+    vectors = {name: torch.randn(8, generator=chance) for name in ("q", "a")}
+    for number in range(40):
+        noise = torch.randn(8, generator=chance) * (1e-7 if number % 2 else 1)
+        vectors[f"m{number}"] = vectors["a"] + noise
+    one = RetrievalSet("set", {"q": "q"}, {"a": "a"}, {"q": frozenset({"a"})})
+    mutants = {"a": [Candidate(f"m{number}", ("far", "near")[number % 2]) for number in range(40)]}
+
+    def embed(texts: Sequence[str], _kind: Kind) -> Tensor:
+        return scale * torch.stack([vectors[text] for text in texts])
+
+    found = accuracy(embed, one, mutants, similarity)
+    assert found.equal == 20
+    assert found.rules["near"] == (0, 20)
+    assert 0 < found.rules["far"].right < 20
 
 
 def test_retrieval_among_mutants_by_hand() -> None:

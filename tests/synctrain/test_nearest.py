@@ -108,9 +108,9 @@ def test_a_run_is_the_same_each_time_and_another_one_than_without(runs: Runs, tm
     assert one != runs.fit(tmp_path / "other", *MINED[2:])
 
 
-def test_a_model_that_returns_no_numbers_is_named(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_whose_scores_are_no_numbers_is_named(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        encoders, "embedder", lambda _encoder: lambda texts, _kind: torch.full((len(texts), 2), float("nan"))
+        encoders, "embedder", lambda _encoder, **_: lambda texts, _kind: torch.full((len(texts), 2), float("nan"))
     )
     config = runs.config(*MINED)
     sets = inputs.read_sets(config, print)

@@ -36,6 +36,12 @@ def test_there_is_a_file_for_each_row() -> None:
     assert {file.stem for file in ROWS} == expected
 
 
+@pytest.mark.parametrize("legacy", [None, *LEGACY], ids=lambda file: file.stem if file else "")
+@pytest.mark.parametrize("file", ROWS, ids=lambda file: file.stem)
+def test_every_row_may_begin(file: Path, legacy: Path | None) -> None:
+    build.check(load(files=[file, *([legacy] if legacy else [])]))
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_a_row_is_as_the_paper_has_it(encoder: str, method: str) -> None:

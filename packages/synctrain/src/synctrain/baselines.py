@@ -50,6 +50,7 @@ class Recipe:
         options: how the model is loaded, as of ``encoders.load``, where its folder does not say it.
         similarity: how its vectors are compared; None is what its folder says.
         pairs: a hash of what it is trained on: measures of a model that saw other pairs are refused.
+        weights: a hash of what it begins with: so are those of a model that began with other weights.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)
     similarity: Similarity | None = None
     pairs: str = ""
+    weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,8 @@ def plan(
     recipes = [replace(recipe(name, config, say, progress), pairs=pairs) for name, config in configs.items()]
     if encoder not in encoders.SCRATCH:
         recipes.insert(0, zero_shot(encoder, load(None, (), common)))
+        weights = checkpoint.digest_of(encoders.load(encoder))
+        recipes = [replace(one, weights=weights) for one in recipes]
     if not recipes:
         raise ConfigError("there is no row to train")
     among = tuple(in_domain) or (sets[0].name,)
@@ -330,7 +334,7 @@ def run(
     asked = _asked(protocol)
     rows: dict[str, list[Run]] = {}
     for one in recipes:
-        key = {"recipe": plainly(one.about), "protocol": asked, "pairs": one.pairs}
+        key = {"recipe": plainly(one.about), "protocol": asked, "pairs": one.pairs, "weights": one.weights}
         for seed in protocol.seeds if one.seeds else protocol.seeds[:1]:
             folder = _folder(out, one.name, seed) if one.seeds else out / one.name
             known = _read(folder / MEASURES, key, protocol, beside)
@@ -456,7 +460,12 @@ class Comparison:
         return laid
 
 
-_OTHER = {"recipe": "another recipe", "protocol": "another protocol", "pairs": "other pairs"}
+_OTHER = {
+    "recipe": "another recipe",
+    "protocol": "another protocol",
+    "pairs": "other pairs",
+    "weights": "other first weights",
+}
 
 
 def plainly(value: Any) -> Any:
@@ -512,6 +521,7 @@ def _read(
     try:
         found = json.loads(file.read_text("utf-8"))
         run = Run(Results.of(found["results"]), found["among"])
+        found.setdefault("weights", expected["weights"])  # an earlier version did not note them
         other = [_OTHER[name] for name in expected if found[name] != expected[name]]
         if not other:
             _check_whole(run, protocol, beside)

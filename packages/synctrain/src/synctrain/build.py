@@ -309,7 +309,7 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
         curriculum=make_curriculum(config, has_hard=bool(sum(sizes))),
         objective=objective,
         validate=Validation(sets.validation, objective.similarity) if sets.validation else None,
-        embed=encoders.embedder(encoder),
+        embed=encoders.embedder(encoder, name=config.encoder.name),
         data=digest(sets, pools),
     )
 
@@ -345,7 +345,7 @@ def _nearest(config: Config, pairs: Sequence[Pair], encoder: Any, intent: Number
     if config.negatives.source != "nearest" or not config.negatives.soft:
         return np.zeros((len(pairs), 0), dtype=np.int64)
     device = encoders.best_device()
-    embed = encoders.embedder(encoder.to(device))
+    embed = encoders.embedder(encoder.to(device), name=config.encoder.name)
     query, code = embed([pair.query for pair in pairs], "query"), embed([pair.code for pair in pairs], "code")
     try:
         return nearest(Vectors(query, code, similarity_of(config), device), intent, twin, config.negatives.nearest)

@@ -110,9 +110,9 @@ def measure(
                     if equal := found.accuracy.equal:
                         total = found.accuracy.overall.total
                         say(f"{where}: {row} sees no difference between code and {equal:,} of its {total:,} mutants")
+        except (DataError, encoders.ModelError):
+            raise
         except ValueError as error:
-            if isinstance(error, DataError):
-                raise
             raise encoders.ModelError(f"{name}: {error}") from None
     return Measured(results, among, similarities)
 
@@ -304,7 +304,7 @@ def search(
     if not is_text(query):
         raise DataError("the question is not utf-8")
     encoder = encoders.load(model, max_length=max_length).to(encoders.best_device())
-    embed = encoders.embedder(encoder)
+    embed = encoders.embedder(encoder, name=model)
     left_out, unread = data.Skipped(), list[str]()
     entries = list(_entries(tree, left_out, unread))
     name = _named(encoder)

@@ -12,17 +12,19 @@ from torch import Tensor
 from synctrain.encoders.device import best_device
 from synctrain.encoders.find import load
 from synctrain.encoders.graph import places
+from synctrain.encoders.transformer import ModelError
 from synctrain.types import Embed, Kind, Ragged
 
 TOKENS = 8_192  # of one forward pass
 
 
-def embedder(encoder: Any, *, tokens: int = TOKENS) -> Embed:
+def embedder(encoder: Any, *, name: str = "the model", tokens: int = TOKENS) -> Embed:
     """Return the function (texts, kind) -> vectors, (texts, dimension) float32 on the CPU.
 
     Each different text is encoded once, with texts of similar length, in passes of about so many ``tokens``, without
     dropout and without gradients; on a GPU too in full precision, and the same each time. The model is left in the mode
-    (training or not) that it was in.
+    (training or not) that it was in. The function raises ``ModelError``, with the model's ``name``, where a vector
+    holds what is no number.
     """
 
     def embed(texts: Sequence[str], kind: Kind) -> Tensor:
@@ -44,6 +46,8 @@ def embedder(encoder: Any, *, tokens: int = TOKENS) -> Embed:
                         vectors[torch.from_numpy(batch)] = found.float().cpu()
         finally:
             encoder.train(training)
+        if not bool(torch.isfinite(vectors).all()):
+            raise ModelError(f"{name}: its vectors hold infinite numbers or NaN: the model is broken")
         number = {text: n for n, text in enumerate(unique)}
         return vectors[[number[text] for text in texts]] if texts else vectors
 
@@ -55,7 +59,7 @@ def opened(name: str, **options: Any) -> Embed:
 
     Raises ``ModelError``.
     """
-    return embedder(load(name, **options).to(best_device()))
+    return embedder(load(name, **options).to(best_device()), name=name)
 
 
 def _cuts(lengths: np.ndarray, tokens: int) -> list[int]:

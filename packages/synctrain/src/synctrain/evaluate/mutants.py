@@ -12,8 +12,9 @@ from itertools import islice
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
-from synctrain.evaluate.ranking import pair_scores
+from synctrain.evaluate.ranking import pair_scores, pair_sizes
 from synctrain.evaluate.retrieval import Once, Row, compare, measure
 from synctrain.evaluate.twin import reformatted
 from synctrain.types import Candidate, DataError, Embed, Pair, RetrievalSet, Similarity
@@ -21,7 +22,7 @@ from synctrain.types import Candidate, DataError, Embed, Pair, RetrievalSet, Sim
 Mutants = Mapping[str, Sequence[Candidate]]
 """The mutants of documents, by document id."""
 
-_EQUAL = 1e-5  # scores that differ by less do so by rounding: texts in other company are summed in another order
+_EQUAL = 1e-5  # scores that differ by less of their size do so by rounding: sums in other company, in another order
 _AT_ONCE = 4_096  # triplets whose texts are embedded together
 
 
@@ -129,11 +130,8 @@ def control(embed: Embed, one: RetrievalSet, similarity: Similarity = "cos") -> 
     if not cases:
         return Control(0, 0, 0)
     queries, codes, others = zip(*cases, strict=True)
-    query = embed(queries, "query")
-    code = pair_scores(query, embed(codes, "code"), similarity)
-    twin = pair_scores(query, embed(others, "code"), similarity)
-    equal = torch.isclose(code, twin, rtol=0, atol=_EQUAL)
-    return Control(int((~equal & (code > twin)).sum()), int(equal.sum()), len(cases))
+    ahead = _ahead(embed(queries, "query"), embed(codes, "code"), embed(others, "code"), similarity)
+    return Control(int((ahead > 0).sum()), int((ahead == 0).sum()), len(cases))
 
 
 def with_mutants(one: RetrievalSet, mutants: Mutants) -> RetrievalSet:
@@ -238,9 +236,9 @@ def _separation(embed: Embed, cases: Iterable[_Case], similarity: Similarity, wh
         query = embed([case.query for _, case, _ in some], "query")
         texts = [text for _, case, mutant in some for text in (case.code, mutant.code)]
         code, mutated = embed(texts, "code").view(len(some), 2, -1).unbind(1)
-        ahead = pair_scores(query, code, similarity) - pair_scores(query, mutated, similarity)
-        equal += int((ahead.abs() <= _EQUAL).sum())
-        for (number, _, mutant), good in zip(some, (ahead > _EQUAL).tolist(), strict=True):
+        ahead = _ahead(query, code, mutated, similarity)
+        equal += int((ahead == 0).sum())
+        for (number, _, mutant), good in zip(some, (ahead > 0).tolist(), strict=True):
             before = rules.get(mutant.rule, Share(0, 0))
             rules[mutant.rule] = Share(before.right + good, before.total + 1)
             complete[number] = complete.get(number, True) and good
@@ -249,6 +247,13 @@ def _separation(embed: Embed, cases: Iterable[_Case], similarity: Similarity, wh
     overall = Share(*(sum(numbers) for numbers in zip(*rules.values(), strict=True)))
     all_of_them = Share(sum(complete.values()), len(complete))
     return Separation(overall, all_of_them, dict(sorted(rules.items())), dropped, equal)
+
+
+def _ahead(query: Tensor, code: Tensor, other: Tensor, similarity: Similarity) -> Tensor:
+    """Return by how much the first code of each row outscores the second for its query, 0 where only by rounding."""
+    ahead = pair_scores(query, code, similarity) - pair_scores(query, other, similarity)
+    size = torch.maximum(pair_sizes(query, code, similarity), pair_sizes(query, other, similarity))
+    return torch.where(ahead.abs() <= _EQUAL * size, 0.0, ahead)
 
 
 def _check(one: RetrievalSet, mutants: Mutants) -> None:

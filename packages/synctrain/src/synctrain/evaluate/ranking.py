@@ -129,6 +129,18 @@ def pair_scores(left: Tensor, right: Tensor, similarity: Similarity) -> Tensor:
     return scores
 
 
+def pair_sizes(left: Tensor, right: Tensor, similarity: Similarity) -> Tensor:
+    """Return what the rounding of each score of ``pair_scores`` is measured by: (p,) float64.
+
+    That is 1 for the cosine, and grows with the vectors' lengths otherwise, so that a model whose vectors are all
+    twice as long is measured alike.
+    """
+    if similarity == "cos":
+        return torch.ones(len(left), dtype=torch.float64, device=left.device)
+    one, two = left.double().norm(dim=1), right.double().norm(dim=1)
+    return one * two if similarity == "dot" else torch.maximum(one, two)
+
+
 def _ready(vectors: Tensor, similarity: Similarity) -> Tensor:
     """Return vectors in float64, of length 1 where the cosine is asked for."""
     wide = vectors.double()
