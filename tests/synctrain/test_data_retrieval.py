@@ -101,6 +101,7 @@ def test_what_cannot_be_scored_is_left_out_and_counted(tmp_path: Path) -> None:
         tmp_path.name, {"q1": "ask x"}, {"d1": "x", "2": "T y", "d3": ""}, {"q1": frozenset({"d1", "d3"})}
     )
     assert skipped == {
+        "grades above 1, which count as 1": 1,
         "judgements given twice": 1,
         "judgements of not relevant": 1,
         "queries without a relevant document": 1,

@@ -1,5 +1,6 @@
 """Pairs of several files: what has one name in two of them is not the same thing."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -38,6 +39,28 @@ def test_pairs_that_are_too_few_are_named_with_what_was_left_out(tmp_path: Path)
     assert str(caught.value) == (
         f"{file}: 0 groups of pairs cannot be split into 3 parts; left out before: 30 pairs with more than 1 characters of code"
     )
+
+
+def test_no_test_query_chooses_the_model(tmp_path: Path, retrieval_folder: Path) -> None:
+    """Pairs whose query is one of a test set are in neither part; what is too many for validation is drawn by seed."""
+    lines = gzip.decompress((retrieval_folder / "queries.jsonl.gz").read_bytes()).decode().splitlines()
+    known = [json.loads(line)["text"] for line in lines]
+    file = write(tmp_path / "p.jsonl", [*rows("a"), *({"query": each, "code": f"k({each!r})"} for each in known)])
+    settings = [f'data.train=["{file}"]', f'data.test=["{retrieval_folder}"]', "data.held_out=0.6", "data.split=pair"]
+    sets = inputs.read_sets(load("soft", (), settings), silent)
+    assert sets.validation is not None
+    asked = set(sets.validation.queries.values())
+    assert asked
+    assert not asked & set(known)
+    assert not {pair.query for pair in sets.train} & set(known)
+    few = [
+        inputs.read_sets(load("soft", (), [*settings, "evaluation.documents=4", f"seed={n}"]), silent)
+        for n in (0, 0, 1)
+    ]
+    one, same, other = (list(found.validation.queries.values()) if found.validation else [] for found in few)
+    assert one == same != other
+    assert len(one) == 4
+    assert set(one) < asked
 
 
 def test_rows_without_ids_of_two_folders(tmp_path: Path) -> None:

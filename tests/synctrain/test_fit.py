@@ -188,6 +188,35 @@ def test_mutants_are_drawn_by_rule(runs: Runs) -> None:
     )
 
 
+def test_no_mutant_is_drawn_that_the_model_reads_like_its_code(runs: Runs) -> None:
+    """Cut off at eight tokens many of them are, and a text would be pushed from itself."""
+    said: list[str] = []
+    config = runs.config("encoder.max_length=8", "curriculum.kind=fixed", "curriculum.soft=0.0", "curriculum.warmup=0")
+    sets = inputs.read_sets(config, silent)
+    parts = build.build(config, sets, said.append)
+    mutants = build.mutants_of(sets.train, groups=("sync",), seed=config.seed, most=config.negatives.most)
+    made, kept = sum(map(mutants.size, range(len(sets.train)))), len(parts.material.pool.text)
+    assert (
+        f"left out: {made - kept:,} mutants that the model reads like their code, which is cut off before, say" in said
+    )
+    assert made / 10 < made - kept < made
+    rows = np.arange(len(sets.train))
+    drawn = draw(parts, config, rows, np.zeros_like(rows), np.random.default_rng(0))
+    assert drawn.hard.any()
+    gather = parts.store.gather
+    for code, text in zip(parts.material.code, drawn.text, strict=True):
+        assert gather([code]).ids.tolist() != gather([text]).ids.tolist()
+    assert not any("left out" in each for each in whole_of(runs))
+
+
+def whole_of(runs: Runs) -> list[str]:
+    """What is said where nothing is cut off."""
+    said: list[str] = []
+    config = runs.config()
+    build.build(config, inputs.read_sets(config, silent), said.append)
+    return said
+
+
 def test_candidates_are_scored_without_dropout(runs: Runs, bert_folder: Path) -> None:
     parts = runs.parts(runs.config(f"encoder.name={bert_folder}"))
     for module in parts.encoder.modules():

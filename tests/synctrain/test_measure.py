@@ -253,6 +253,18 @@ def test_mine_writes_mutants_with_their_scores(model: Path, pairs_file: Path, tm
     assert {row["rule"] for row in chosen} == {rows[0]["rule"]}
 
 
+def test_mine_makes_mutants_by_place_or_by_rule(model: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    file, out = tmp_path / "one.jsonl", tmp_path / "m.parquet"
+    file.write_text(json.dumps({"id": "a", "query": "q", "code": "f(a == b, c == d)"}) + "\n", "utf-8")
+    found = {}
+    for mode in ((), ("--mode", "together")):
+        done = cli("mine", model, "--data", file, "--rule", "flip-comparators", "-o", out, *mode)
+        assert done.exit_code == 0
+        found[mode] = [row["mutant"] for row in parquet.read_table(out).to_pylist()]
+    assert list(found.values()) == [["f(a != b, c == d)", "f(a == b, c != d)"], ["f(a != b, c != d)"]]
+
+
 def test_mine_says_what_it_left_out(model: Path, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     rows = [("a", "print(x, True)"), ("b", ""), ("c", "def f(:"), ("d", "y == 1"), ("e", "pass")]

@@ -21,7 +21,7 @@ from synctrain.negatives import MutantStore, draw_soft, make_mutants
 from synctrain.negatives.mutants import Library, Mode, recipe
 from synctrain.objectives import Contrast, Hardest, Pairwise, Retriever, Triplet
 from synctrain.parts import Material, Numbers, Parts, Pool
-from synctrain.types import Curriculum, DataError, Objective, Pair, Say, Similarity, nothing
+from synctrain.types import Candidate, Curriculum, DataError, Objective, Pair, Say, Similarity, nothing
 
 OWN_NEGATIVES = ("hardest", "retriever")  # kinds of objectives that look at no drawn negatives
 
@@ -274,16 +274,22 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
     encoder = make_encoder(config, (text for pair in pairs for text in (pair.query, pair.code)), say)
     mutants = _mutants(config, pairs, progress) if draws_mutants(config) else None
     candidates = [mutants.candidates(i) if mutants else [] for i in range(len(pairs))]
-    pools = [[one.code for one in found] for found in candidates]
-    sizes = [len(pool) for pool in pools]
-    soft = _soft(config, pairs, say, has_mutants=bool(sum(sizes)))
+    soft = _soft(config, pairs, say, has_mutants=any(candidates))
     texts = [("query", pair.query) for pair in pairs] + [("code", pair.code) for pair in pairs]
     store = encoders.TokenStore.open(
         cache_folder(),
         encoder.tokenize,
         encoder.fingerprint,
-        (*texts, *(("code", code) for pool in pools for code in pool)),  # type: ignore[arg-type]
+        (*texts, *(("code", one.code) for found in candidates for one in found)),  # type: ignore[arg-type]
     )
+    if mutants:
+        counts = ", ".join(f"{n:,} {name}" for name, n in mutants.counts.items() if n)
+        say(f"mutants: {counts}")
+    candidates = _seen(candidates, pairs, store, say)
+    pools = [[one.code for one in found] for found in candidates]
+    sizes = [len(pool) for pool in pools]
+    if config.negatives.soft and not sum(sizes) and bool((soft < 0).all()):
+        raise DataError(f"{', '.join(config.data.train)}: no pair has a negative that the model reads otherwise")
     intent, twin = _same([pair.intent for pair in pairs]), _same([data.fingerprint(pair.code) for pair in pairs])
     material = Material(
         ids=[pair.id for pair in pairs],
@@ -299,9 +305,6 @@ def build(config: Config, sets: Sets, say: Say, progress: Callable[[int, int], N
         ),
         nearest=_nearest(config, pairs, encoder, intent, twin),
     )
-    if mutants:
-        counts = ", ".join(f"{n:,} {name}" for name, n in mutants.counts.items() if n)
-        say(f"mutants: {counts}")
     return Parts(
         encoder=encoder,
         store=store,
@@ -327,6 +330,22 @@ def _mutants(config: Config, pairs: Sequence[Pair], progress: Callable[[int, int
         seed=config.seed,
         progress=progress,
     )
+
+
+def _seen(
+    candidates: Sequence[Sequence[Candidate]], pairs: Sequence[Pair], store: encoders.TokenStore, say: Say
+) -> list[list[Candidate]]:
+    """Return the mutants that the model reads otherwise than their code: what it cannot see teaches it noise.
+
+    It does not where the change lies behind the tokens at which a text is cut off, or in what its tokenizer drops.
+    """
+    kept: list[list[Candidate]] = []
+    for pair, found in zip(pairs, candidates, strict=True):
+        code = store.number("code", pair.code)
+        kept.append([one for one in found if not store.alike(code, store.number("code", one.code))])
+    if unseen := sum(map(len, candidates)) - sum(map(len, kept)):
+        say(f"left out: {unseen:,} mutants that the model reads like their code, which is cut off before, say")
+    return kept
 
 
 def _soft(config: Config, pairs: Sequence[Pair], say: Say, *, has_mutants: bool) -> Numbers:

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from synctrain import __version__
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 SIMILARITIES = ["cos", "dot", "neg_l2"]
 SIMILARITY = click.option(
@@ -24,13 +26,19 @@ MAX_LENGTH = click.option(
 OUTPUT = click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JSON."
 )
-MODE = click.option(
-    "--mode",
-    type=click.Choice(["together", "each"]),
-    default="together",
-    show_default=True,
-    help="One mutant a rule, with all its places changed, or one a place.",
-)
+
+
+def _mode(default: str) -> Callable[[F], F]:
+    return click.option(
+        "--mode",
+        type=click.Choice(["together", "each"]),
+        default=default,
+        show_default=True,
+        help="One mutant a rule, with all its places changed, or one a place.",
+    )
+
+
+MODE = _mode("together")
 SEED = click.IntRange(0, 2**64 - 1)
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -259,6 +267,7 @@ def baselines(
 @click.option("--data", "files", multiple=True, required=True, help="Pairs: a file, a folder, hf:NAME.")
 @click.option("--rule", "rules", multiple=True, help="A rule of astmut.")
 @click.option("--group", "groups", multiple=True, help="A group of rules; sync where neither is given.")
+@_mode("each")
 @SIMILARITY
 @MAX_LENGTH
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A Parquet file.")
@@ -267,6 +276,7 @@ def mine(
     files: tuple[str, ...],
     rules: tuple[str, ...],
     groups: tuple[str, ...],
+    mode: Any,
     similarity: Any,
     max_length: int | None,
     output: Path,
@@ -281,6 +291,7 @@ def mine(
             output,
             rules=rules,
             groups=groups or (() if rules else ("sync",)),
+            mode=mode,
             similarity=similarity,
             max_length=max_length,
             say=_say,

@@ -40,7 +40,7 @@ class Data:
     """Where pairs come from, and what is held out of them."""
 
     train: Annotated[tuple[str, ...], Field(min_length=1)] = ("stdlib",)
-    """Files or folders of pairs, ``hf:NAME``, or Python trees to harvest: ``stdlib``, ``harvest:DIR_OR_PACKAGE``."""
+    """Files or folders of pairs, ``hf:NAME@CONFIG:SPLIT``, or trees: ``stdlib``, ``harvest:DIR_OR_PACKAGE``."""
     test: tuple[str, ...] = ()
     """Folders of retrieval sets that the model is measured on before and after."""
     split: Literal["auto", "intent", "pair", "module"] = "auto"

@@ -53,21 +53,29 @@ def read_sets(config: Config, say: Say) -> Sets:
     skipped.update(parts.leaks)
     train, leaks = data.without_leaks(parts.train, tests)
     skipped.update(leaks)
-    if settings.limit and len(train) > settings.limit:
-        chosen = np.random.default_rng((config.seed, 0x11)).choice(len(train), settings.limit, replace=False)
-        train = [train[i] for i in sorted(chosen)]
+    validation, leaks = data.without_leaks(parts.validation, tests)  # which chooses the model
+    skipped.update(leaks)
+    if settings.limit:
+        train = _drawn(train, settings.limit, (config.seed, 0x11))
     if len(train) < 2:  # noqa: PLR2004 - a negative needs another pair
         raise DataError(f"{', '.join(settings.train)}: {len(train)} pairs to train on; there must be at least 2")
-    most = config.evaluation.documents
+    validation = _drawn(validation, config.evaluation.documents, (config.seed, 0x12))
     sets = Sets(
         train,
-        data.retrieval_of(parts.validation[:most], "validation") if parts.validation else None,
+        data.retrieval_of(validation, "validation") if validation else None,
         data.retrieval_of(parts.test, HELD_OUT) if parts.test else None,
         tests,
         dict(skipped),
     )
-    say(f"{len(train):,} pairs to train on, {len(parts.validation):,} for validation, {len(parts.test):,} held out")
+    say(f"{len(train):,} pairs to train on, {len(validation):,} for validation, {len(parts.test):,} held out")
     return sets
+
+
+def _drawn(pairs: list[Pair], most: int, seed: tuple[int, int]) -> list[Pair]:
+    """Return so many of the pairs, in their order."""
+    if len(pairs) <= most:
+        return pairs
+    return [pairs[i] for i in sorted(np.random.default_rng(seed).choice(len(pairs), most, replace=False))]
 
 
 def _pairs(config: Config, skipped: data.Skipped) -> tuple[list[Pair], dict[str, str]]:

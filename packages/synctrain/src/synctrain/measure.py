@@ -191,6 +191,7 @@ def mine(
     *,
     rules: Sequence[str] = (),
     groups: Sequence[str] = ("sync",),
+    mode: Mode = "each",
     similarity: Similarity | None = None,
     max_length: int | None = None,
     say: Say = nothing,
@@ -214,7 +215,7 @@ def mine(
     check_file(output)  # before the work, not behind it
     told: list[str] = []
     embed = encoders.opened(model, max_length=max_length)  # before the mutants are made
-    pairs, made = read_mutated(files, rules, groups, mode="each", say=told.append, progress=progress)
+    pairs, made = read_mutated(files, rules, groups, mode=mode, say=told.append, progress=progress)
     if made.counts["pairs_without"] == len(pairs):  # what is there may be wanted
         raise DataError(f"{', '.join(files)}: nothing written; {'; '.join(told) or 'no pairs'}")
     text, number = pa.string(), pa.float32()

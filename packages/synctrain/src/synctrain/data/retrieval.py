@@ -48,6 +48,8 @@ def read_retrieval(path: str | Path, split: str | None = None, *, skipped: Skipp
         for one, known, file in ((query, queries, queries_file), (document, documents, documents_file)):
             if one not in known:
                 raise DataError(f"{qrels}, row {number}: no {one!r} in {file.name}")
+        if score > 1:
+            skipped["grades above 1, which count as 1"] += 1
         if score <= 0:
             skipped["judgements of not relevant"] += 1
         elif document in relevant.setdefault(query, set()):

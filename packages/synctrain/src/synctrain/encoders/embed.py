@@ -22,7 +22,8 @@ def embedder(encoder: Any, *, name: str = "the model", tokens: int = TOKENS) -> 
     """Return the function (texts, kind) -> vectors, (texts, dimension) float32 on the CPU.
 
     Each different text is encoded once, with texts of similar length, in passes of about so many ``tokens``, without
-    dropout and without gradients; on a GPU too in full precision, and the same each time. The model is left in the mode
+    dropout and without gradients; on a GPU too in full precision (but in that of ``optim.precision`` while a model is
+    trained), and the same each time. The model is left in the mode
     (training or not) that it was in. The function raises ``ModelError``, with the model's ``name``, where a vector
     holds what is no number.
     """

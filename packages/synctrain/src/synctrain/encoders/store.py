@@ -72,6 +72,11 @@ class TokenStore:
         """Return the number of a text. Raises ``KeyError`` for one that is not in the store."""
         return self._numbers[kind, text]
 
+    def alike(self, one: int, other: int) -> bool:
+        """Say whether a model reads two texts alike: one is cut off where they begin to differ, say."""
+        (a, b), (c, d) = self._offsets[one : one + 2].tolist(), self._offsets[other : other + 2].tolist()
+        return b - a == d - c and np.array_equal(self._ids[a:b], self._ids[c:d])
+
     def gather(self, numbers: Sequence[int] | np.ndarray) -> Ragged:
         """Return the texts of these numbers, in this order."""
         chosen = np.asarray(numbers, dtype=np.int64)
