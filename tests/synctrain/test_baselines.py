@@ -473,6 +473,7 @@ def test_all_rows_take_equal_steps_on_equal_pairs(planned: Any, tmp_path: Path) 
     found = settings_of(planned(*rows, settings=settings)[0])
     for one in found.values():
         assert (one.optim.steps, one.optim.batch, one.data.limit, one.evaluation.every) == (5, 16, 40, 3)
+    assert not any("changes nothing" in one for one in said)
     found = settings_of(planned(*rows, settings=["optim.steps=30"])[0])
     assert {(one.optim.steps, one.evaluation.every) for one in found.values()} == {(30, 3)}
 

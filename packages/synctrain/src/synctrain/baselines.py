@@ -174,10 +174,10 @@ def plan(
     base = load(None, (), [*common, *settings])
     read = inputs.read_sets(base, nothing)
     steps = _steps(base, len(read.train), settings, say)
+    for remark in remarks(settings, list(_configs(rows, [*common, *settings]).values())):  # steps come of passes, too
+        say(remark)
     common += [f"evaluation.every={max(1, steps // VALIDATIONS)}", *settings, f"optim.steps={steps}"]
     configs = _configs(rows, common)
-    for remark in remarks(settings, list(configs.values())):
-        say(remark)
     _check_equal(configs)
     for name, config in configs.items():
         if build.never_hard(config, steps):

@@ -26,21 +26,9 @@ _OF_SOFT = {"soft", "per_row", "source", "nearest"}  # of the negatives; the oth
 
 
 def unread(config: Config) -> dict[str, str]:
-    """Return the settings of objective, curriculum and negatives that decide nothing, each with what makes it so."""
-    found = {}
-    objective, curriculum, negatives = config.objective, config.curriculum, config.negatives
-    for name in get_type_hints(Objective).keys() - _OBJECTIVES[objective.kind] - _ALWAYS:
-        found[f"objective.{name}"] = f"objective.kind = {objective.kind}"
-    for name in get_type_hints(Curriculum).keys() - _CURRICULA[curriculum.kind] - _ALWAYS:
-        found[f"curriculum.{name}"] = f"curriculum.kind = {curriculum.kind}"
-    if negatives.sampling != "softmax":
-        found["negatives.beta"] = f"negatives.sampling = {negatives.sampling}"
-    if negatives.source != "nearest":
-        found["negatives.nearest"] = f"negatives.source = {negatives.source}"
-    if not negatives.soft:
-        found |= dict.fromkeys((f"negatives.{name}" for name in _OF_SOFT - {"soft"}), "negatives.soft = 0")
-    if negatives.mode != "each":
-        found["negatives.most"] = f"negatives.mode = {negatives.mode}"
+    """Return the settings that decide nothing, each with what makes it so."""
+    found = {name: why for applies, names, why in _idle(config) if applies for name in names}
+    objective, negatives = config.objective, config.negatives
     if build.draws_mutants(config):
         return found
     if objective.kind in build.OWN_NEGATIVES:
@@ -52,6 +40,26 @@ def unread(config: Config) -> dict[str, str]:
     names = {f"negatives.{name}" for name in get_type_hints(Negatives).keys() - _OF_SOFT}
     names |= {f"curriculum.{name}" for name in get_type_hints(Curriculum)}
     return found | dict.fromkeys(names - read, why)
+
+
+def _idle(config: Config) -> Iterator[tuple[bool, Iterable[str], str]]:
+    """Yield whether one setting, named last, leaves nothing for some others to decide."""
+    objective, curriculum, negatives = config.objective, config.curriculum, config.negatives
+    others = get_type_hints(Objective).keys() - _OBJECTIVES[objective.kind] - _ALWAYS
+    yield True, (f"objective.{name}" for name in others), f"objective.kind = {objective.kind}"
+    others = get_type_hints(Curriculum).keys() - _CURRICULA[curriculum.kind] - _ALWAYS
+    yield True, (f"curriculum.{name}" for name in others), f"curriculum.kind = {curriculum.kind}"
+    alone = objective.kind == "contrast" and not objective.hard
+    yield alone, ["objective.hard_temperature"], "objective.hard = 0"
+    idle = "margin" if objective.form == "contrast" else "temperature"
+    yield objective.kind == "retriever", [f"objective.{idle}"], f"objective.form = {objective.form}"
+    yield negatives.sampling != "softmax", ["negatives.beta"], f"negatives.sampling = {negatives.sampling}"
+    yield negatives.source != "nearest", ["negatives.nearest"], f"negatives.source = {negatives.source}"
+    yield not negatives.soft, (f"negatives.{name}" for name in _OF_SOFT - {"soft"}), "negatives.soft = 0"
+    yield negatives.mode != "each", ["negatives.most"], f"negatives.mode = {negatives.mode}"
+    yield bool(config.optim.steps), ["optim.epochs"], f"optim.steps = {config.optim.steps}"
+    held_out = ["data.split", "evaluation.documents", "evaluation.every"]
+    yield not config.data.held_out, held_out, "data.held_out = 0"
 
 
 def remarks(settings: Iterable[str], configs: Sequence[Config]) -> Iterator[str]:
