@@ -470,8 +470,8 @@ def test_all_rows_take_equal_steps_on_equal_pairs(planned: Any, tmp_path: Path) 
     assert "sync: curriculum.warmup = 100, so no step of it sees a mutant" in said
     assert not any("soft: " in one or "best: " in one for one in said)
     settings = ["optim.batch=16", "optim.epochs=2", "data.limit=40", "evaluation.every=3"]
-    found = settings_of(planned(*rows, settings=settings)[0])
-    for one in found.values():
+    recipes, said, _ = planned(*rows, settings=settings)
+    for one in settings_of(recipes).values():
         assert (one.optim.steps, one.optim.batch, one.data.limit, one.evaluation.every) == (5, 16, 40, 3)
     assert not any("changes nothing" in one for one in said)
     found = settings_of(planned(*rows, settings=["optim.steps=30"])[0])

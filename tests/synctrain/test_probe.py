@@ -82,6 +82,14 @@ def test_difficulty_of_a_group_by_another_similarity(model: Path, pairs_file: Pa
     assert record["overall"]["total"] == sum(one["total"] for one in record["rules"].values())
 
 
+def test_difficulty_says_how_many_mutants_the_model_cannot_see(model: Path, pairs_file: Path, tmp_path: Path) -> None:
+    done = cli("difficulty", model, "--data", pairs_file, "--max-length", 8, "-o", tmp_path / "d.json")
+    record = json.loads((tmp_path / "d.json").read_text("utf-8"))
+    equal, total = record["equal"], record["overall"]["total"]
+    assert 0 < equal < total
+    assert f"the model sees no difference between code and {equal:,} of its {total:,} mutants\n" in done.stderr
+
+
 def test_analogies_are_asked_by_both_distances(model: Path, pairs_file: Path, tmp_path: Path) -> None:
     few = ("--snippets", 12, "--combinations", 20, "-o", tmp_path / "a.json")
     done = cli("analogies", model, "--data", pairs_file, *few)

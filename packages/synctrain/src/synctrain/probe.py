@@ -42,7 +42,8 @@ class Difficulty:
         """Return all of it as JSON holds it."""
         rules = {name: share._asdict() for name, share in self.separation.rules.items()}
         whole = {name: getattr(self.separation, name)._asdict() for name in ("overall", "complete")}
-        return {"similarity": self.similarity, **whole, "rules": rules, "hardest": list(self.hardest)}
+        counts = {"dropped": self.separation.dropped, "equal": self.separation.equal}
+        return {"similarity": self.similarity, **whole, **counts, "rules": rules, "hardest": list(self.hardest)}
 
     def settings(self) -> str:
         """Return the rules as lines of a file of settings.
@@ -100,6 +101,8 @@ def difficulty(
     by = similarity or encoders.similarity_of(model)
     candidates = [made.candidates(number) for number in range(len(pairs))]
     found = mutants.difficulty(embed, pairs, candidates, by)
+    if found.equal:
+        say(f"the model sees no difference between code and {found.equal:,} of its {found.overall.total:,} mutants")
     return Difficulty(by, found, mutants.hardest(found.rules, top, at_least))
 
 
