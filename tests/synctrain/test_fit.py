@@ -27,6 +27,8 @@ from synctrain.order import Order
 from synctrain.parts import Parts
 from synctrain.types import Candidate, Embed, Pair
 
+WHOLE = "encoder.max_length=100000"  # no text is cut off
+
 Runs = Any  # tests/synctrain/conftest.py, which no test imports
 
 
@@ -120,7 +122,7 @@ def test_a_step_is_the_naive_step(runs: Runs, tmp_path: Path, bert_folder: Path,
 
 
 def test_hard_negatives_are_mutants_of_the_rows_own_pair(runs: Runs) -> None:
-    config = runs.config("curriculum.kind=fixed", "curriculum.soft=0.0", "curriculum.warmup=0")
+    config = runs.config("curriculum.kind=fixed", "curriculum.soft=0.0", "curriculum.warmup=0", WHOLE)
     sets = inputs.read_sets(config, silent)
     parts, mutants = build.build(config, sets, silent), build.mutants_of(sets.train, (), ("sync",), most=64)
     every = np.arange(len(sets.train))
@@ -170,7 +172,7 @@ def test_a_pool_bounds_what_is_scored(runs: Runs, sampling: str) -> None:
 def test_mutants_are_drawn_by_rule(runs: Runs) -> None:
     """Each rule that made mutants of a pair's code as often as another, though some make many."""
     config = runs.config(
-        "curriculum.kind=fixed", "curriculum.soft=0.0", "curriculum.warmup=0", "negatives.sampling=by_rule"
+        "curriculum.kind=fixed", "curriculum.soft=0.0", "curriculum.warmup=0", "negatives.sampling=by_rule", WHOLE
     )
     sets = inputs.read_sets(config, silent)
     parts = build.build(config, sets, silent)
@@ -188,33 +190,31 @@ def test_mutants_are_drawn_by_rule(runs: Runs) -> None:
     )
 
 
-def test_no_mutant_is_drawn_that_the_model_reads_like_its_code(runs: Runs) -> None:
-    """Cut off at eight tokens many of them are, and a text would be pushed from itself."""
-    said: list[str] = []
-    config = runs.config("encoder.max_length=8", "curriculum.kind=fixed", "curriculum.soft=0.0", "curriculum.warmup=0")
-    sets = inputs.read_sets(config, silent)
-    parts = build.build(config, sets, said.append)
-    mutants = build.mutants_of(sets.train, groups=("sync",), seed=config.seed, most=config.negatives.most)
-    made, kept = sum(map(mutants.size, range(len(sets.train)))), len(parts.material.pool.text)
-    assert (
-        f"left out: {made - kept:,} mutants that the model reads like their code, which is cut off before, say" in said
+def test_no_mutant_is_drawn_that_the_model_reads_like_its_code(runs: Runs, tmp_path: Path) -> None:
+    """Its text is cut off before the change, and would be pushed from itself."""
+    file, said = tmp_path / "pairs.jsonl", list[str]()
+    codes = [f"a{n} < b" if n % 2 else f"f(a{n}, {', '.join('bcdefghijk')}) < b" for n in range(40)]
+    rows = ({"id": f"{n}", "query": f"compare number {n}", "code": code} for n, code in enumerate(codes))
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    settings = [
+        f'data.train=["{file}"]',
+        'negatives.rules=["flip-comparators"]',
+        "negatives.groups=[]",
+        "data.held_out=0.0",
+    ]
+    config = runs.config(
+        *settings, "encoder.max_length=12", "curriculum.kind=fixed", "curriculum.soft=0.0", "curriculum.warmup=0"
     )
-    assert made / 10 < made - kept < made
-    rows = np.arange(len(sets.train))
-    drawn = draw(parts, config, rows, np.zeros_like(rows), np.random.default_rng(0))
-    assert drawn.hard.any()
-    gather = parts.store.gather
-    for code, text in zip(parts.material.code, drawn.text, strict=True):
-        assert gather([code]).ids.tolist() != gather([text]).ids.tolist()
-    assert not any("left out" in each for each in whole_of(runs))
-
-
-def whole_of(runs: Runs) -> list[str]:
-    """What is said where nothing is cut off."""
-    said: list[str] = []
-    config = runs.config()
+    parts = build.build(config, inputs.read_sets(config, silent), said.append)
+    assert "left out: 20 mutants that the model reads like their code, which is cut off before, say" in said
+    assert [len(parts.material.pool.of(n)) for n in range(40)] == [n % 2 for n in range(40)]
+    rows_of = np.arange(40)
+    drawn = draw(parts, config, rows_of, np.zeros_like(rows_of), np.random.default_rng(0))
+    assert drawn.hard.tolist() == [bool(n % 2) for n in range(40)]
+    said.clear()
+    config = runs.config(*settings, WHOLE)
     build.build(config, inputs.read_sets(config, silent), said.append)
-    return said
+    assert not any("left out" in each for each in said)
 
 
 def test_candidates_are_scored_without_dropout(runs: Runs, bert_folder: Path) -> None:

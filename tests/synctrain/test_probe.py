@@ -82,12 +82,15 @@ def test_difficulty_of_a_group_by_another_similarity(model: Path, pairs_file: Pa
     assert record["overall"]["total"] == sum(one["total"] for one in record["rules"].values())
 
 
-def test_difficulty_says_how_many_mutants_the_model_cannot_see(model: Path, pairs_file: Path, tmp_path: Path) -> None:
-    done = cli("difficulty", model, "--data", pairs_file, "--max-length", 8, "-o", tmp_path / "d.json")
+def test_difficulty_says_how_many_mutants_the_model_cannot_see(model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    codes = ["a < b", f"f({', '.join('abcdefghij')}) < b"]
+    file.write_text("".join(json.dumps({"query": f"q {code}", "code": code}) + "\n" for code in codes), "utf-8")
+    done = cli("difficulty", model, "--data", file, "--rule", "flip-comparators", "--max-length", 12, "--at-least", 1,
+               "-o", tmp_path / "d.json")  # fmt: skip
     record = json.loads((tmp_path / "d.json").read_text("utf-8"))
-    equal, total = record["equal"], record["overall"]["total"]
-    assert 0 < equal < total
-    assert f"the model sees no difference between code and {equal:,} of its {total:,} mutants\n" in done.stderr
+    assert (record["equal"], record["dropped"], record["overall"]["total"]) == (1, 0, 2)
+    assert "the model sees no difference between code and 1 of its 2 mutants\n" in done.stderr
 
 
 def test_analogies_are_asked_by_both_distances(model: Path, pairs_file: Path, tmp_path: Path) -> None:
