@@ -48,6 +48,9 @@ BETTER: dict[str, tuple[str, ...]] = {
 }
 
 
+ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
+
+
 class Released(ast.NodeTransformer):
     """One rule of the released code; with names from `BETTER`, made better in these respects."""
 
@@ -292,7 +295,8 @@ class Released(ast.NodeTransformer):
                 and not number.value
             ):
                 return NotImplemented
-            if not is_number(number) and not (isinstance(value, ast.BinOp) and may_be_number(value)):
+            arithmetic = isinstance(value, ast.BinOp) and isinstance(value.op, ARITHMETIC) and may_be_number(value)
+            if not is_number(number) and not arithmetic:
                 return NotImplemented
         if "minus taken away" in self.better and isinstance(value, ast.UnaryOp) and is_number(value.operand):
             if isinstance(value.op, ast.USub):
