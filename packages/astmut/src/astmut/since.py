@@ -92,10 +92,10 @@ def _root(folder: Path) -> Path:
 
 
 def _changed(fields: list[bytes]) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
-    """Yield the names in what git says of changed files: a letter and a name; R or C, the former name and the name."""
+    """Yield the names in what git says of changed files: a letter and a name, or R, the former name and the name."""
     rest = iter(fields)
     for status in filter(None, rest):
-        names = tuple(next(rest) for _ in range(2 if status[:1] in {b"R", b"C"} else 1))
+        names = tuple(next(rest) for _ in range(2 if status[:1] == b"R" else 1))
         yield names[-1], names
 
 

@@ -160,7 +160,7 @@ def plan(
         f"optim.batch={BATCH}",
         "optim.steps=0",
     ]
-    _check(rows, common, settings, against)  # before anything is read, which may take long
+    asked = _check(rows, common, settings, against)  # before anything is read, which may take long
     probes = _probes(distractors, mode, most)
     skipped = data.Skipped()
     sets = data.read_retrievals(test_on, skipped=skipped)
@@ -174,7 +174,7 @@ def plan(
     base = load(None, (), [*common, *settings])
     read = inputs.read_sets(base, nothing)
     steps = _steps(base, len(read.train), settings, say)
-    for remark in remarks(settings, list(_configs(rows, [*common, *settings]).values())):  # steps come of passes, too
+    for remark in remarks(settings, list(asked.values())):  # as asked for: the steps may come of passes
         say(remark)
     common += [f"evaluation.every={max(1, steps // VALIDATIONS)}", *settings, f"optim.steps={steps}"]
     configs = _configs(rows, common)
@@ -199,8 +199,11 @@ def _toml(value: str | list[str]) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _check(rows: Sequence[str], common: Sequence[str], settings: Sequence[str], against: str) -> None:
-    """Refuse rows that are not there or have settings that cannot be, and a comparison with none of them."""
+def _check(rows: Sequence[str], common: Sequence[str], settings: Sequence[str], against: str) -> dict[str, Config]:
+    """Return the settings of each row as they are asked for.
+
+    Refuses rows that are not there or have settings that cannot be, and a comparison with none of them.
+    """
     configs = _configs(rows, [*common, *settings])
     decided = load(None, (), common)
     encoder = decided.encoder.name
@@ -212,6 +215,7 @@ def _check(rows: Sequence[str], common: Sequence[str], settings: Sequence[str], 
     names = [*([] if encoder in encoders.SCRATCH else [ZERO_SHOT]), *configs]
     if against not in names:
         raise ConfigError(f"no row named {against!r} to test against{near(against, names)}")
+    return configs
 
 
 def _probes(distractors: str, mode: Mode, most: int | None) -> dict[str, measure.Distractors]:

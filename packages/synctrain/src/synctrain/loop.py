@@ -164,7 +164,7 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                 for name, value in loss.parts.items():
                     loss_parts[name] = loss_parts.get(name, 0.0) + float(value.detach()) / optim.accumulation
             step += 1
-            last_rows = _rows(material, batch.pairs)
+            pairs = batch.pairs
             values = dict(zip(_SEEN, together.tolist(), strict=True))
             counts = [(int(values[f"{task}_right"]), int(values[f"{task}_seen"])) for task in ("soft", "hard")]
             curriculum.observe(counts)
@@ -181,7 +181,7 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
                     "rate": optimizer.param_groups[0]["lr"],
                     "tokens": int(values["tokens"]),
                     "real_tokens": values["tokens"] / max(1.0, values["places"]),
-                    "pairs_per_second": len(batch.pairs) * micros / seconds,
+                    "pairs_per_second": len(pairs) * micros / seconds,
                     "seconds": seconds,
                 }
                 log.write(step, line)
@@ -189,14 +189,14 @@ def fit(parts: Parts, config: Config, out: Path, *, resume: bool = False, quiet:
             due = last or step % config.evaluation.every == 0
             saves = last or stopped or step % config.evaluation.checkpoint == 0
             if (due or saves) and not all(bool(weight.isfinite().all()) for weight in trained):
-                raise TrainingError(_broken(step, last_rows, out))
+                raise TrainingError(_broken(step, _rows(material, pairs), out))
             if parts.validate is not None and due:
                 if main:
                     with blended(encoder, begun_with, optim.initial):
                         try:
                             measures = parts.validate(parts.embed)
                         except ValueError as error:
-                            raise TrainingError(f"{_broken(step, last_rows, out)}; {error}") from None
+                            raise TrainingError(f"{_broken(step, _rows(material, pairs), out)}; {error}") from None
                         log.write(step, measures, event="validation")
                         score = tuple(measures[name] for name in parts.validate.deciding)
                         if score > best:
